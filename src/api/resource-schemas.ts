@@ -1,0 +1,163 @@
+/**
+ * The route schemas of a family of resources: what its operations take and answer, for the check of parameters and for
+ * the OpenAPI document. The forms in which a resource comes in and goes out are named components of that document.
+ */
+import { type TSchema, Type } from 'typebox';
+import { resourceSchemas } from '../policy/resources.ts';
+import { type PathParameter, pathParameters } from './parameters.ts';
+import { problemResponses } from './problem.ts';
+import { isInDomain, namingField, type ResourceFamily } from './resource-family.ts';
+import { Wait } from './wait.ts';
+
+const closed = { additionalProperties: false } as const;
+
+export const Status = Type.Object(
+  {
+    state: Type.Union([Type.Literal('ready'), Type.Literal('pending'), Type.Literal('failed')]),
+    reason: Type.Optional(Type.String({ description: 'why it is not ready' })),
+    since: Type.String({ format: 'date-time' }),
+  },
+  { $id: 'Status', description: 'What the kernel has, not what was asked for', ...closed },
+);
+
+/** Items of a list when `limit` is absent. */
+export const defaultLimit = 100;
+
+const writeQuery = Type.Object({ wait: Type.Optional(Wait) }, closed);
+const listQuery = Type.Object(
+  {
+    limit: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 1000,
+        default: defaultLimit,
+        description: 'most items in the answer',
+      }),
+    ),
+    cursor: Type.Optional(Type.String({ maxLength: 256, description: '`next` of the page before' })),
+  },
+  closed,
+);
+
+const ifMatch = { 'if-match': header('do it only if the resource has this ETag') };
+const noneMatchRead = { 'if-none-match': header('answer 304 if the resource has this ETag') };
+const noneMatchWrite = { 'if-none-match': header('*: do it only if there is no such resource yet') };
+const etag = { etag: { type: 'string', description: 'revision of the resource, for If-Match' } };
+
+function header(description: string) {
+  return Type.Optional(Type.String({ description }));
+}
+
+/** The named components of a family, for `addSchema`. */
+export function resourceComponents(family: ResourceFamily): TSchema[] {
+  const { kind, name, parameter } = family;
+  const { properties } = resourceSchemas[kind];
+  const naming = namingField(family);
+  const status = Type.Unsafe({ $ref: 'Status#' });
+  const input = Type.Object(optionalWhereDefault(properties), { $id: name, ...closed });
+  const output = Type.Object(
+    { [naming]: pathParameters[naming], ...properties, status },
+    { $id: `${name}Resource`, ...closed },
+  );
+  if (parameter === undefined) return [input, output];
+  const list = Type.Object(
+    {
+      items: Type.Array(Type.Unsafe({ $ref: `${name}Resource#` })),
+      next: Type.Optional(Type.String({ description: 'cursor of the next page; absent on the last one' })),
+    },
+    { $id: `${name}List`, ...closed },
+  );
+  return [input, output, list];
+}
+
+/** The route schema of each operation. */
+export function operationSchemas(family: ResourceFamily) {
+  const { name, title, titles, parameter } = family;
+  const tags = [titles];
+  const domain: PathParameter[] = isInDomain(family) ? ['rdid'] : [];
+  const one = { tags, params: params(...domain, ...(parameter === undefined ? [] : [parameter])) };
+  const answer = (description: string) => ({ ...json(`${name}Resource`, description), headers: etag });
+  return {
+    list: {
+      operationId: `list${name}`,
+      summary: `List ${titles}`,
+      tags,
+      ...(domain.length > 0 ? { params: params(...domain) } : {}),
+      querystring: listQuery,
+      response: {
+        200: json(`${name}List`, `A page of ${titles}`),
+        ...problemResponses(400, ...(domain.length > 0 ? ([404] as const) : []), 500),
+      },
+    },
+    get: {
+      operationId: `get${name}`,
+      summary: `Read a ${title}`,
+      ...one,
+      headers: Type.Object(noneMatchRead),
+      response: {
+        200: answer(`The ${title}`),
+        304: { description: 'The resource has the ETag of If-None-Match', headers: etag, type: 'null' },
+        ...problemResponses(400, 404, 500),
+      },
+    },
+    put: {
+      operationId: `put${name}`,
+      summary: `Create or replace a ${title}`,
+      ...one,
+      headers: Type.Object({ ...ifMatch, ...noneMatchWrite }),
+      querystring: writeQuery,
+      body: { $ref: `${name}#` },
+      response: {
+        200: answer(`The ${title} was there and has been replaced`),
+        201: answer(`The ${title} has been created`),
+        ...problemResponses(400, 404, 409, 412, 413, 415, 500, 507),
+      },
+    },
+    patch: {
+      operationId: `patch${name}`,
+      summary: `Change fields of a ${title} (JSON Merge Patch, RFC 7396)`,
+      ...one,
+      headers: Type.Object(ifMatch),
+      querystring: writeQuery,
+      consumes: ['application/merge-patch+json', 'application/json'],
+      body: Type.Object(
+        {},
+        { description: `The fields of the ${title} to change; null removes one or sets its default` },
+      ),
+      response: {
+        200: answer(`The ${title} after the change`),
+        ...problemResponses(400, 404, 409, 412, 413, 415, 500, 507),
+      },
+    },
+    delete: {
+      operationId: `delete${name}`,
+      summary: `Remove a ${title}`,
+      ...one,
+      headers: Type.Object(ifMatch),
+      querystring: writeQuery,
+      response: {
+        204: { description: `The ${title} has been removed`, type: 'null' },
+        ...problemResponses(400, 404, 409, 412, 500),
+      },
+    },
+  };
+}
+
+/** An OpenAPI response with a component as its body. */
+export function json(component: string, description: string) {
+  return { description, content: { 'application/json': { schema: { $ref: `${component}#` } } } };
+}
+
+function params(...names: PathParameter[]) {
+  return Type.Object(Object.fromEntries(names.map((name) => [name, pathParameters[name]])));
+}
+
+/** A client may leave out what has a default. */
+function optionalWhereDefault(properties: Record<string, TSchema>): Record<string, TSchema> {
+  return Object.fromEntries(
+    Object.entries(properties).map(([name, schema]) => [
+      name,
+      'default' in schema ? Type.Optional(schema) : schema,
+    ]),
+  );
+}

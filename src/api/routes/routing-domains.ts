@@ -1,0 +1,59 @@
+/** Routing domains, and the traffic counters of one. */
+import type { FastifyInstance } from 'fastify';
+import { type Static, Type } from 'typebox';
+import { pathParameters } from '../parameters.ts';
+import { problemResponses } from '../problem.ts';
+import { type ApiContext, requireDomain, resourceRoutes } from '../resource-routes.ts';
+import { json } from '../resource-schemas.ts';
+
+const Direction = Type.Object({
+  packets: Type.Integer({ minimum: 0 }),
+  bytes: Type.Integer({ minimum: 0, description: 'inner packets, from their IP header on' }),
+});
+
+const DomainCounters = Type.Object(
+  {
+    decapsulated: Direction,
+    encapsulated: Direction,
+    drops: Type.Record(Type.String(), Type.Integer({ minimum: 0 }), {
+      description: 'dropped packets by reason; a reason that never happened is absent',
+    }),
+  },
+  {
+    $id: 'DomainCounters',
+    description: 'decapsulated: from the tenant to the outside; encapsulated: from the outside to the tenant',
+  },
+);
+
+export function routingDomains(app: FastifyInstance, context: ApiContext): void {
+  resourceRoutes(app, context, {
+    kind: 'routingDomain',
+    name: 'RoutingDomain',
+    title: 'routing domain',
+    titles: 'routing domains',
+    path: '/v1/routing-domains',
+    parameter: 'rdid',
+  });
+
+  app.addSchema(DomainCounters);
+  app.get<{ Params: { rdid: string } }>(
+    '/v1/routing-domains/:rdid/counters',
+    {
+      schema: {
+        operationId: 'getDomainCounters',
+        summary: 'Read the traffic counters of a routing domain',
+        tags: ['routing domains'],
+        params: Type.Object({ rdid: pathParameters.rdid }),
+        response: {
+          200: json('DomainCounters', 'Counters since the routing domain was created'),
+          ...problemResponses(400, 404, 500),
+        },
+      },
+    },
+    (request): Static<typeof DomainCounters> => {
+      const { rdid } = request.params;
+      requireDomain(context.store, rdid);
+      return context.operations.domainCounters(rdid);
+    },
+  );
+}

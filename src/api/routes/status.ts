@@ -1,0 +1,102 @@
+/** What the node says about itself: status, and the probes of whoever runs it. */
+import type { FastifyInstance } from 'fastify';
+import { type Static, Type } from 'typebox';
+import { problemResponses } from '../problem.ts';
+import type { ApiContext } from '../resource-routes.ts';
+import { json } from '../resource-schemas.ts';
+
+const counts = Type.Integer({ minimum: 0 });
+
+const NodeStatus = Type.Object(
+  {
+    version: Type.String(),
+    role: Type.Literal('gateway'),
+    instance: Type.String(),
+    ready: Type.Boolean({
+      description: 'the kernel has followed the whole store once since the process began',
+    }),
+    appliedRevision: Type.Integer({ description: 'store revision that the kernel has caught up with' }),
+    revision: Type.Integer({ description: 'store revision' }),
+    routingDomains: Type.Object({ ready: counts, pending: counts, failed: counts }),
+    features: Type.Array(
+      Type.Object({
+        name: Type.String(),
+        present: Type.Boolean(),
+        note: Type.String({ description: 'what is done without it' }),
+      }),
+      { description: 'features of this kernel' },
+    ),
+    unattributedDrops: Type.Record(Type.String(), counts, {
+      description: 'dropped packets that belong to no routing domain, by reason',
+    }),
+    recentDrops: Type.Array(
+      Type.Object({
+        at: Type.String({ format: 'date-time' }),
+        reason: Type.String(),
+        routingDomainId: Type.Optional(Type.String()),
+        interface: Type.String(),
+        length: Type.Integer({ minimum: 0, description: 'bytes, as it arrived' }),
+        head: Type.String({ description: 'beginning of the packet, hexadecimal' }),
+      }),
+      { description: 'sampled: at most 100 a second for each routing domain and CPU' },
+    ),
+  },
+  { $id: 'NodeStatus' },
+);
+
+const Health = Type.Object({ alive: Type.Literal(true) }, { $id: 'Health' });
+const Readiness = Type.Object({ ready: Type.Boolean() }, { $id: 'Readiness' });
+
+const tags = ['node'];
+
+export function status(app: FastifyInstance, context: ApiContext): void {
+  const { operations } = context;
+  for (const schema of [NodeStatus, Health, Readiness]) app.addSchema(schema);
+
+  app.get(
+    '/v1/status',
+    {
+      schema: {
+        operationId: 'getStatus',
+        summary: 'Read the status of the node',
+        tags,
+        response: { 200: json('NodeStatus', 'Status of the node'), ...problemResponses(500) },
+      },
+    },
+    (): Static<typeof NodeStatus> => operations.nodeStatus(),
+  );
+
+  app.get(
+    '/healthz',
+    {
+      schema: {
+        operationId: 'getHealth',
+        summary: 'Find out whether the process is alive',
+        tags,
+        response: { 200: json('Health', 'The process is alive') },
+      },
+    },
+    (): Static<typeof Health> => ({ alive: true }),
+  );
+
+  app.get(
+    '/readyz',
+    {
+      schema: {
+        operationId: 'getReadiness',
+        summary: 'Find out whether the kernel has followed the store',
+        tags,
+        response: {
+          200: json('Readiness', 'The kernel has followed the whole store once since the process began'),
+          503: json('Readiness', 'Not yet'),
+          ...problemResponses(500),
+        },
+      },
+    },
+    (_request, reply): Static<typeof Readiness> => {
+      const { ready } = operations.nodeStatus();
+      reply.code(ready ? 200 : 503);
+      return { ready };
+    },
+  );
+}

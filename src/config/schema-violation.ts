@@ -1,0 +1,119 @@
+/**
+ * Says in one sentence how a value breaks a TypeBox schema: which field, its value, the rule. For requests and for the
+ * configuration file.
+ */
+import type { TSchema } from 'typebox';
+import { Compile } from 'typebox/compile';
+import { Value } from 'typebox/value';
+
+export interface Violation {
+  /** JSON pointer (RFC 6901) of the field, '' for the whole value. */
+  readonly pointer: string;
+  /** Stable short name of the broken rule. */
+  readonly rule: string;
+  /** What is wrong with the field and how it must be; continues a sentence after the field's name. */
+  readonly reason: string;
+}
+
+/** The value with defaults filled in, or how it breaks the schema. */
+export type Checked = { value: unknown } | { violation: Violation };
+
+/** Compiles a schema to a function that fills in defaults and checks. The argument is not changed. */
+export function compileSchema(schema: TSchema): (value: unknown) => Checked {
+  const validator = Compile(schema);
+  return (given) => {
+    const value = Value.Default(schema, structuredClone(given));
+    if (validator.Check(value)) return { value };
+    return { violation: worst(schema, validator.Errors(value), value) };
+  };
+}
+
+interface SchemaError {
+  keyword: string;
+  schemaPath: string;
+  instancePath: string;
+  params: object;
+  message: string;
+}
+
+/**
+ * One error stands for all: a field that is not known (a misspelt name explains the one that is missing), else the
+ * first that is not only the detail of another.
+ */
+function worst(schema: TSchema, errors: SchemaError[], value: unknown): Violation {
+  const unions = errors.filter((error) => error.keyword === 'anyOf').map((error) => error.schemaPath);
+  const error =
+    errors.find(({ keyword }) => keyword === 'additionalProperties') ??
+    errors.find(({ schemaPath }) => !unions.some((union) => schemaPath.startsWith(`${union}/anyOf/`)));
+  if (error === undefined) throw new Error('a value that breaks its schema has no error');
+  return describe(error, at(schema, error.schemaPath), at(value, error.instancePath));
+}
+
+type Limits = { limit?: number; type?: string | string[]; pattern?: string | RegExp };
+
+function describe(error: SchemaError, schema: unknown, value: unknown): Violation {
+  const { keyword, instancePath: pointer } = error;
+  if (keyword === 'additionalProperties') {
+    const [name = ''] = (error.params as { additionalProperties: string[] }).additionalProperties;
+    const known = Object.keys(field(schema, 'properties') ?? {}).join(', ');
+    const reason = known === '' ? 'is not allowed here' : `is no known field; known are ${known}`;
+    return { pointer: child(pointer, name), rule: 'unknown-field', reason };
+  }
+  if (keyword === 'required') {
+    const [name = ''] = (error.params as { requiredProperties: string[] }).requiredProperties;
+    return { pointer: child(pointer, name), rule: 'required', reason: 'is missing, and it is required' };
+  }
+  const { limit, type, pattern } = error.params as Limits;
+  const rules: Record<string, [rule: string, must: string]> = {
+    type: ['type', `be of type ${type}`],
+    anyOf: ['enum', `be one of ${constants(schema).join(', ')}`],
+    pattern: ['pattern', `match ${pattern}`],
+    minimum: ['minimum', `be at least ${limit}`],
+    maximum: ['maximum', `be at most ${limit}`],
+    minLength: ['min-length', `have at least ${limit} characters`],
+    maxLength: ['max-length', `have at most ${limit} characters`],
+    minItems: ['min-items', `have at least ${limit} items`],
+    maxItems: ['max-items', `have at most ${limit} items`],
+  };
+  const [rule, must] = rules[keyword] ?? [keyword, `obey ${keyword}: ${error.message}`];
+  const description = field(schema, 'description');
+  const explained = typeof description === 'string' ? ` (${description})` : '';
+  return { pointer, rule, reason: `is ${shown(value)}, but must ${must}${explained}` };
+}
+
+/** The field's name as people write it: `externalAddresses.0.portStart`; `whole` for the value itself. */
+export function fieldName(pointer: string, whole: string): string {
+  return segments(pointer).join('.') || whole;
+}
+
+/** The steps of a JSON pointer. */
+export function segments(pointer: string): string[] {
+  return pointer
+    .split('/')
+    .slice(1)
+    .map((step) => step.replaceAll('~1', '/').replaceAll('~0', '~'));
+}
+
+function child(pointer: string, name: string): string {
+  return `${pointer}/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`;
+}
+
+function at(root: unknown, pointer: string): unknown {
+  return segments(pointer).reduce<unknown>((node, step) => field(node, step), root);
+}
+
+function field(node: unknown, name: string): unknown {
+  if (typeof node !== 'object' || node === null || !Object.hasOwn(node, name)) return undefined;
+  return (node as Record<string, unknown>)[name];
+}
+
+/** The values of a union of literals. */
+function constants(schema: unknown): unknown[] {
+  const members = field(schema, 'anyOf');
+  return Array.isArray(members) ? members.map((member) => field(member, 'const')) : [];
+}
+
+function shown(value: unknown): string {
+  const text = JSON.stringify(value) ?? 'absent';
+  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
+}

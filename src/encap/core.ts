@@ -1,0 +1,133 @@
+/**
+ * The encap core in the kernel: loads the programs, or adopts the ones that an earlier process left pinned, and attaches
+ * them. Nothing here is needed for a packet once it is attached; closing leaves everything running.
+ *
+ * Pins: /sys/fs/bpf/hnvgw/<instance>/<generation>/{maps,programs}/<name>. The generation names the layout of the maps
+ * and their sizes, so a process with another layout or other sizes builds its tables beside the old ones, fills them, and
+ * then replaces the programs, each atomically; discardOtherGenerations() ends the change.
+ */
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { BpfMap } from '../linux/bpf-map.ts';
+import { BpfObject, BpfProgram } from '../linux/bpf-object.ts';
+import { ensureBpffs } from '../linux/bpffs.ts';
+import { attachTc, detachTc } from '../linux/tc.ts';
+import { layoutVersion } from './layout.generated.ts';
+
+const OBJECT = fileURLToPath(new URL('../../dist/bpf/hnvgw.bpf.o', import.meta.url));
+const PINS = '/sys/fs/bpf/hnvgw';
+
+/** How many of each the maps have room for. */
+export interface Capacity {
+  routingDomains: number;
+  lookupRecords: number;
+  customerRoutes: number;
+  externalAddresses: number;
+}
+
+/** Virtual subnets and provider addresses of hosts that a domain has on average when the node is full. */
+const SUBNETS_PER_DOMAIN = 8;
+const SOURCES_PER_DOMAIN = 64;
+const NODE_INTERFACES = 256;
+
+function mapSizes(capacity: Capacity): Record<string, number> {
+  const domains = capacity.routingDomains;
+  return {
+    providers: NODE_INTERFACES,
+    uplinks: NODE_INTERFACES,
+    subnets: domains * SUBNETS_PER_DOMAIN,
+    sources: domains * SOURCES_PER_DOMAIN,
+    ports_by_mac: domains,
+    ports_by_link: domains,
+    port_macs: domains,
+    external_ports: domains,
+    records: capacity.lookupRecords,
+    wildcards: capacity.lookupRecords,
+    routes: capacity.customerRoutes + domains * SUBNETS_PER_DOMAIN,
+    externals: capacity.externalAddresses,
+    stats: domains + 1, // handles begin at 1; 0 counts what no domain can be charged with
+  };
+}
+
+/** Programs by the kind of place that they are for (kernel/hnvgw.bpf.c). */
+export type Place = 'provider' | 'port' | 'context' | 'uplink';
+const places: readonly Place[] = ['provider', 'port', 'context', 'uplink'];
+
+export class EncapCore {
+  readonly #object: BpfObject;
+  readonly #programs = new Map<Place, BpfProgram>();
+  readonly #root: string;
+  readonly #generation: string;
+
+  private constructor(object: BpfObject, root: string, generation: string) {
+    this.#object = object;
+    this.#root = root;
+    this.#generation = generation;
+    for (const place of places) this.#programs.set(place, this.#adopt(place));
+  }
+
+  /** Loads or adopts. Throws HNV_BPF with the verifier's words when the kernel refuses a program. */
+  static open(instance: string, capacity: Capacity): EncapCore {
+    ensureBpffs();
+    const sizes = mapSizes(capacity);
+    const digest = createHash('sha256').update(JSON.stringify(sizes)).digest('hex').slice(0, 8);
+    const root = join(PINS, instance);
+    const generation = `${layoutVersion}-${digest}`;
+    const object = BpfObject.open(OBJECT);
+    for (const [map, entries] of Object.entries(sizes)) object.setMaxEntries(map, entries);
+    object.pinMaps(join(root, generation, 'maps'));
+    object.load();
+    return new EncapCore(object, root, generation);
+  }
+
+  map(name: string): BpfMap {
+    return this.#object.map(name);
+  }
+
+  /** Puts the program for that kind of place on the interface, instead of an older one of ours, atomically. */
+  attach(place: Place, ifindex: number): 'attached' | 'replaced' | 'unchanged' {
+    return attachTc(ifindex, 'ingress', this.program(place));
+  }
+
+  detach(ifindex: number): void {
+    detachTc(ifindex, 'ingress');
+  }
+
+  program(place: Place): BpfProgram {
+    const program = this.#programs.get(place);
+    if (program === undefined) throw new Error(`no program for ${place}`);
+    return program;
+  }
+
+  /** Removes the pins of earlier layouts and sizes. Only after every interface has this generation's programs. */
+  discardOtherGenerations(): void {
+    for (const name of readdirSync(this.#root))
+      if (name !== this.#generation) rmSync(join(this.#root, name), { recursive: true, force: true });
+  }
+
+  /** Closes this process's handles; programs and maps go on working. */
+  close(): void {
+    for (const program of this.#programs.values()) program.close();
+    this.#object.close();
+  }
+
+  /** Removes the pins: what is still attached works on until it is detached, but nobody can adopt it. */
+  unpin(): void {
+    rmSync(this.#root, { recursive: true, force: true });
+  }
+
+  /** The pinned program when it is the same code, so that a restart replaces nothing; else the new one, pinned. */
+  #adopt(place: Place): BpfProgram {
+    const directory = join(this.#root, this.#generation, 'programs');
+    const path = join(directory, place);
+    const loaded = this.#object.program(`hnv_${place}`);
+    const pinned = existsSync(path) ? BpfProgram.openPinned(path) : undefined;
+    if (pinned?.tag === loaded.tag) return pinned;
+    pinned?.close();
+    mkdirSync(directory, { recursive: true });
+    loaded.pin(path);
+    return loaded;
+  }
+}

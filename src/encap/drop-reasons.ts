@@ -1,0 +1,67 @@
+/**
+ * The reasons for which the data plane drops packets, as the API and the command line name them, each with what it means
+ * to the operator. The numbers are the data plane's (kernel/layout.h); a test keeps both lists alike.
+ */
+import { DropReason } from './layout.generated.ts';
+
+/** `HNV_DROP_VSID_UNKNOWN` is `vsid-unknown` outside. */
+type NameOf<K extends string> = K extends `HNV_DROP_${infer Name}` ? Name : never;
+
+const explanations: Record<NameOf<keyof typeof DropReason>, string> = {
+  OUTER_TRUNCATED: 'The frame ends before its outer IP and GRE headers do, or before the length they name.',
+  OUTER_OPTIONS: 'The outer IPv4 header has options or is no IPv4 header.',
+  OUTER_CHECKSUM: 'The checksum of the outer IPv4 header is wrong.',
+  OUTER_FRAGMENT: 'The outer packet is a fragment; NVGRE is not fragmented outside (RFC 7637 section 4).',
+  GRE_FLAGS: 'The first 16 bits of the GRE header are not 0x2000 (key present, nothing else, version 0).',
+  GRE_PROTOCOL: 'The GRE protocol type is not 0x6558, transparent Ethernet bridging.',
+  VSID_RESERVED: 'The VSID is one that RFC 7637 reserves: 0 to 0xFFF, 0xFFFFFF.',
+  VSID_UNKNOWN: 'No routing domain on this node has that VSID.',
+  SOURCE_PROVIDER_ADDRESS: 'No lookup record of the routing domain has the sending provider address.',
+  INNER_TRUNCATED: 'The inner frame ends before its Ethernet and IP headers do.',
+  INNER_VLAN: 'The inner frame has a VLAN tag (RFC 7637 section 3.3 forbids it).',
+  INNER_ETHERTYPE: 'The inner frame is of a type that this node does not forward.',
+  INNER_MALFORMED: 'The inner IP header is malformed, or longer than the frame that carries it.',
+  INNER_DESTINATION_UNKNOWN: 'The inner destination MAC is no port of any routing domain on this node.',
+  INNER_DESTINATION_FOREIGN: 'The inner destination MAC is a port of another routing domain than the VSID is.',
+  INNER_SOURCE_ADDRESS: 'The inner source address is not one that a lookup record places at the sending provider address.',
+  INNER_SOURCE_MAC: 'The inner source MAC is not the one of the lookup record for the inner source address.',
+  INNER_TOO_BIG: 'The inner packet is larger than the MTU of the port that it is for.',
+  ECN: 'The fabric marked congestion on a flow that does not understand it (RFC 6040 section 4.2).',
+  DECAP_FAILED: 'The kernel could not take the tunnel header away.',
+  PORT_UNKNOWN: 'The packet came from a link that is no port of a routing domain (any more).',
+  PORT_ETHERTYPE: 'The packet from the port is of a type that this node does not forward.',
+  PORT_MALFORMED: 'The packet from the port has a malformed IP header.',
+  TTL_EXCEEDED: 'The packet’s time to live ended at the distributed router.',
+  TOO_BIG: 'The packet from the port is larger than the inner MTU.',
+  NO_ROUTE: 'The routing domain has no route for the destination.',
+  NO_RECORD: 'No lookup record has the destination, or the next hop to it.',
+  ENCAP_FAILED: 'The kernel could not make room for the tunnel header.',
+  EXTERNAL_ETHERTYPE: 'The packet from the context to the uplink is not IPv4.',
+  EXTERNAL_MALFORMED: 'The packet from the context to the uplink has a malformed IP header.',
+  UNTRANSLATED: 'The packet to the uplink does not carry an external address of its own routing domain.',
+};
+
+export interface DropReasonInfo {
+  readonly number: number;
+  /** Stable name, for example `vsid-unknown`. */
+  readonly name: string;
+  readonly explanation: string;
+}
+
+const entries = Object.entries(explanations) as [NameOf<keyof typeof DropReason>, string][];
+
+/** All reasons, ascending by number. */
+export const dropReasons: readonly DropReasonInfo[] = entries
+  .map(([key, explanation]) => ({
+    number: DropReason[`HNV_DROP_${key}`],
+    name: key.toLowerCase().replaceAll('_', '-'),
+    explanation,
+  }))
+  .sort((a, b) => a.number - b.number);
+
+const names = new Map(dropReasons.map((reason) => [reason.number, reason.name]));
+
+/** The name of a reason; a number that this version does not know is shown as it is. */
+export function dropReasonName(number: number): string {
+  return names.get(number) ?? `reason-${number}`;
+}

@@ -1,0 +1,38 @@
+/**
+ * Names of what the gateway makes in the kernel. All begin with the instance's name, so that several nodes can share a
+ * machine and each removes only its own; all stay within the 15 characters that Linux allows.
+ */
+import { createHash } from 'node:crypto';
+
+const ALPHABET = 'abcdefghijklmnopqrstuvwxyz234567';
+const DIGITS = 10;
+
+/** Ten base-32 digits (50 bits) of the RDID's SHA-256: two of 10,000 domains agree with a chance of 1 in 20 million. */
+export function domainDigest(rdid: string): string {
+  const digest = createHash('sha256').update(rdid).digest();
+  return Array.from({ length: DIGITS }, (_, i) => ALPHABET.charAt((digest[i] ?? 0) & 31)).join('');
+}
+
+export interface ContextNames {
+  /** The network namespace, as `ip netns` shows it. */
+  netns: string;
+  /** Root side of the link whose other end is `hnv` in the namespace. */
+  tenantPort: string;
+  /** Root side of the link whose other end is `ext` in the namespace. */
+  externalPort: string;
+}
+
+/** `instance` has 1 to 4 characters. */
+export function contextNames(instance: string, rdid: string): ContextNames {
+  const digest = domainDigest(rdid);
+  return {
+    netns: `${instance}-${digest}`,
+    tenantPort: `${instance}h${digest}`,
+    externalPort: `${instance}x${digest}`,
+  };
+}
+
+/** Whether a namespace's name is one that contextNames() of this instance could have made. */
+export function isContextNetns(instance: string, netns: string): boolean {
+  return netns.startsWith(`${instance}-`) && /^[a-z2-7]{10}$/.test(netns.slice(instance.length + 1));
+}

@@ -1,0 +1,104 @@
+/**
+ * The rules between resources, checked by the store before every write against the state at that moment. Each costs at
+ * most one pass over the domain it concerns, never over other domains; a lookup record's cost nothing that grows.
+ * Messages go to tenants: they may name what is in the same domain, and of others only that they exist.
+ */
+import { Check } from 'typebox/value';
+import type { ResourceKey } from '../store/store.ts';
+import { Guid, ResourceId, type ResourceKind, type ResourceTypes, VirtualSubnetId } from './resources.ts';
+import { checkCustomerRoute } from './rules/customer-route.ts';
+import { checkGateway } from './rules/gateway.ts';
+import { checkLookupRecord } from './rules/lookup-record.ts';
+import { checkNat } from './rules/nat.ts';
+import { checkProviderAddress } from './rules/provider-address.ts';
+import { invalidName, notFound } from './rules/refusal.ts';
+import { checkVirtualSubnet, checkVirtualSubnetDelete } from './rules/virtual-subnet.ts';
+import type { DesiredState, DomainState } from './state.ts';
+
+const RESOURCE_ID_FORM = 'word of 1 to 64 of A-Z a-z 0-9 . _ : -, beginning with a letter or digit';
+
+type Checks = {
+  [K in ResourceKind]: (state: DesiredState, key: ResourceKey<K>, value: ResourceTypes[K]) => void;
+};
+
+const checks: Checks = {
+  routingDomain: (_state, key) => {
+    if (!Check(Guid, key.rdid))
+      throw invalidName('rdid-guid', 'routing domain', key.rdid, 'GUID in lower case');
+  },
+  virtualSubnet: (state, key, value) => checkVirtualSubnet(state, domainOf(state, key), vsidOf(key), value),
+  lookupRecord: (state, key, value) => checkLookupRecord(domainOf(state, key), resourceId(key), value),
+  customerRoute: (state, key, value) => checkCustomerRoute(domainOf(state, key), resourceId(key), value),
+  gateway: (state, key, value) => checkGateway(domainOf(state, key), value),
+  nat: (state, key, value) => checkNat(state, domainOf(state, key), value),
+  providerAddress: (state, key, value) => checkProviderAddress(state, key.id ?? '', value),
+};
+
+/**
+ * Throws when `value`, as `normalize` returned it, must not be written at `key`: HNV_INVALID_FIELD, HNV_CONFLICT,
+ * HNV_IN_USE (the new value would leave something that depends on the old one without it) or HNV_NOT_FOUND (no such
+ * routing domain).
+ */
+export function checkPut<K extends ResourceKind>(
+  state: DesiredState,
+  key: ResourceKey<K>,
+  value: ResourceTypes[K],
+): void {
+  checks[key.kind](state, key, value);
+}
+
+/**
+ * Throws HNV_NOT_FOUND when there is nothing at `key`, and HNV_IN_USE when something depends on it. A routing domain
+ * goes with all that belongs to it; without a provider address, domains are pending.
+ */
+export function checkDelete(state: DesiredState, key: ResourceKey): void {
+  if (key.kind === 'providerAddress') {
+    if (!state.providerAddresses.has(key.id ?? '')) throw notFound(`provider address ${key.id}`);
+    return;
+  }
+  const domain = domainOf(state, key);
+  switch (key.kind) {
+    case 'routingDomain':
+      return;
+    case 'virtualSubnet': {
+      const vsid = Number(key.id);
+      const subnet = domain.virtualSubnets.get(vsid);
+      if (subnet === undefined) throw notFound(`virtual subnet ${key.id}`);
+      checkVirtualSubnetDelete(domain, vsid, subnet);
+      return;
+    }
+    case 'lookupRecord':
+      if (!domain.lookupRecords.has(key.id ?? '')) throw notFound(`lookup record ${key.id}`);
+      return;
+    case 'customerRoute':
+      if (!domain.customerRoutes.has(key.id ?? '')) throw notFound(`customer route ${key.id}`);
+      return;
+    case 'gateway':
+      if (domain.gateway === undefined) throw notFound('gateway');
+      return;
+    case 'nat':
+      if (domain.nat === undefined) throw notFound('nat');
+      return;
+  }
+}
+
+function domainOf(state: DesiredState, key: ResourceKey): DomainState {
+  const domain = state.domains.get(key.rdid ?? '');
+  if (domain === undefined) throw notFound(`routing domain ${key.rdid}`);
+  return domain;
+}
+
+function vsidOf(key: ResourceKey): number {
+  const vsid = Number(key.id);
+  if (String(vsid) !== key.id || !Check(VirtualSubnetId, vsid)) {
+    throw invalidName('vsid-range', 'virtual subnet', key.id, 'Virtual Subnet ID, 4096 to 16777214');
+  }
+  return vsid;
+}
+
+function resourceId(key: ResourceKey): string {
+  if (!Check(ResourceId, key.id)) {
+    throw invalidName('resource-id', 'resource', key.id, RESOURCE_ID_FORM);
+  }
+  return key.id;
+}

@@ -1,0 +1,142 @@
+/**
+ * Rules of virtual subnets: the prefixes of a routing domain are its address plan, and what was placed in it must
+ * stay inside.
+ */
+import { contains, containsPrefix, overlaps } from '../address.ts';
+import type { VirtualSubnet } from '../resources.ts';
+import type { DesiredState, DomainState } from '../state.ts';
+import { prefixField, UNSPECIFIED } from './field.ts';
+import { changeInUse, conflict, deleteInUse, invalid, nameConflict } from './refusal.ts';
+import { hostAddressProblem } from './subnet-address.ts';
+
+/** Unspecified, loopback, link-local, multicast, reserved. */
+const NOT_UNICAST = ['0.0.0.0/8', '127.0.0.0/8', '169.254.0.0/16', '224.0.0.0/4', '240.0.0.0/4'];
+const MIN_LENGTH = 8;
+const MAX_LENGTH = 30;
+
+export function normalizeVirtualSubnet(value: VirtualSubnet): VirtualSubnet {
+  const addressPrefixes: string[] = [];
+  for (const [index, text] of value.addressPrefixes.entries()) {
+    const pointer = `/addressPrefixes/${index}`;
+    const prefix = prefixField(pointer, text);
+    const length = Number(prefix.slice(prefix.indexOf('/') + 1));
+    if (length < MIN_LENGTH || length > MAX_LENGTH) {
+      const why = `has a length outside ${MIN_LENGTH} to ${MAX_LENGTH}, which a subnet's IPv4 prefix must have`;
+      throw invalid('prefix-length', pointer, prefix, why);
+    }
+    const block = NOT_UNICAST.find((candidate) => overlaps(candidate, prefix));
+    if (block !== undefined) {
+      throw invalid('prefix-unicast', pointer, prefix, `is not unicast: it must not overlap ${block}`);
+    }
+    const other = addressPrefixes.find((candidate) => overlaps(candidate, prefix));
+    if (other !== undefined) {
+      const why = `overlaps ${other}: prefixes must not overlap inside a virtual subnet`;
+      throw invalid('prefix-overlap', pointer, prefix, why);
+    }
+    addressPrefixes.push(prefix);
+  }
+  return { addressPrefixes, isGatewaySubnet: value.isGatewaySubnet ?? false };
+}
+
+export function checkVirtualSubnet(
+  state: DesiredState,
+  domain: DomainState,
+  vsid: number,
+  value: VirtualSubnet,
+): void {
+  checkVsidOwner(state, domain, vsid);
+  for (const [otherVsid, other] of domain.virtualSubnets) {
+    if (otherVsid === vsid) continue;
+    for (const [index, prefix] of value.addressPrefixes.entries()) {
+      const overlap = other.addressPrefixes.find((candidate) => overlaps(candidate, prefix));
+      if (overlap !== undefined) {
+        const why = `overlaps ${overlap} of virtual subnet ${otherVsid}: prefixes must not overlap inside a routing domain`;
+        throw conflict('prefix-overlap', `/addressPrefixes/${index}`, prefix, why);
+      }
+    }
+    if (value.isGatewaySubnet && other.isGatewaySubnet) {
+      const why = `is refused: a routing domain has at most one gateway subnet, and virtual subnet ${otherVsid} is it`;
+      throw conflict('one-gateway-subnet', '/isGatewaySubnet', true, why);
+    }
+  }
+  const before = domain.virtualSubnets.get(vsid);
+  if (before !== undefined) checkStillInside(domain, vsid, before, value);
+}
+
+export function checkVirtualSubnetDelete(domain: DomainState, vsid: number, subnet: VirtualSubnet): void {
+  const what = `Virtual subnet ${vsid}`;
+  const rule = 'virtual-subnet-in-use';
+  if (domain.gateway?.virtualSubnetId === vsid) throw deleteInUse(rule, what, 'the gateway');
+  for (const [id, record] of domain.lookupRecords) {
+    if (record.virtualSubnetId === vsid) throw deleteInUse(rule, what, `lookup record ${id}`);
+  }
+  for (const [id, route] of domain.customerRoutes) {
+    if (route.virtualSubnetId === vsid) throw deleteInUse(rule, what, `customer route ${id}`);
+  }
+  const [mapped] = mappedAddresses(domain, subnet);
+  if (mapped !== undefined) throw deleteInUse(rule, what, `the static mapping to ${mapped}`);
+}
+
+function checkVsidOwner(state: DesiredState, domain: DomainState, vsid: number): void {
+  const owner = state.vsidOwners.get(vsid);
+  if (owner === undefined || owner === domain.rdid) return;
+  const why = 'belongs to another routing domain: a VSID is unique in the datacenter';
+  throw nameConflict('vsid-unique', 'VSID', vsid, why);
+}
+
+/** Everything that was placed by the old value must be where the new one allows it. */
+function checkStillInside(
+  domain: DomainState,
+  vsid: number,
+  before: VirtualSubnet,
+  value: VirtualSubnet,
+): void {
+  const prefixes = value.addressPrefixes;
+  const refuse = (user: string, why: string) =>
+    changeInUse(
+      'virtual-subnet-in-use',
+      '/addressPrefixes',
+      prefixes.join(', '),
+      `is in use: ${user} ${why}`,
+    );
+
+  if (domain.gateway?.virtualSubnetId === vsid) {
+    if (!value.isGatewaySubnet) {
+      const why = 'is refused: the gateway is in this virtual subnet, which must stay the gateway subnet';
+      throw changeInUse('gateway-subnet-in-use', '/isGatewaySubnet', false, why);
+    }
+    for (const address of domain.gateway.customerAddresses) {
+      const problem = hostAddressProblem(prefixes, address);
+      if (problem !== undefined) throw refuse(`the gateway's address ${address}`, problem.why);
+    }
+  }
+  for (const [id, record] of domain.lookupRecords) {
+    if (record.virtualSubnetId !== vsid || record.customerAddress === UNSPECIFIED) continue;
+    const problem = hostAddressProblem(prefixes, record.customerAddress);
+    if (problem !== undefined) {
+      throw refuse(`customerAddress ${record.customerAddress} of lookup record ${id}`, problem.why);
+    }
+  }
+  for (const [id, route] of domain.customerRoutes) {
+    if (route.virtualSubnetId !== vsid) continue;
+    if (route.nextHop === UNSPECIFIED) {
+      if (!prefixes.some((prefix) => containsPrefix(prefix, route.destinationPrefix))) {
+        const why = 'must be inside the prefixes of its virtual subnet';
+        throw refuse(`the on-link destinationPrefix ${route.destinationPrefix} of customer route ${id}`, why);
+      }
+      continue;
+    }
+    const problem = hostAddressProblem(prefixes, route.nextHop);
+    if (problem !== undefined) throw refuse(`nextHop ${route.nextHop} of customer route ${id}`, problem.why);
+  }
+  for (const address of mappedAddresses(domain, before)) {
+    const problem = hostAddressProblem(prefixes, address);
+    if (problem !== undefined) throw refuse(`internalIpAddress ${address} of a static mapping`, problem.why);
+  }
+}
+
+/** Inside addresses of the domain's static mappings that are in the subnet. */
+function mappedAddresses(domain: DomainState, subnet: VirtualSubnet): string[] {
+  const addresses = domain.nat?.staticMappings.map((mapping) => mapping.internalIpAddress) ?? [];
+  return addresses.filter((address) => subnet.addressPrefixes.some((prefix) => contains(prefix, address)));
+}

@@ -1,0 +1,46 @@
+/** How much desired state this node takes: the sizes that the kernel's tables are made with. */
+import { HnvError } from '../errors.ts';
+import type { Entry, MemoryState } from './memory-state.ts';
+
+export interface StoreCapacity {
+  /** Highest handle, and so the most routing domains. */
+  routingDomains: number;
+  /** Lookup records of all domains together. */
+  lookupRecords: number;
+  /** Customer routes of all domains together. */
+  customerRoutes: number;
+  /** External addresses of all domains together. */
+  externalAddresses: number;
+}
+
+/** Throws HNV_CAPACITY when writing the entry would exceed a limit. Domains are counted by their handles instead. */
+export function checkCapacity(capacity: StoreCapacity, state: MemoryState, entry: Entry): void {
+  const domain = state.domains.get(entry.rdid);
+  if (entry.kind === 'lookupRecord') {
+    const added = domain?.lookupRecords.has(entry.id) ? 0 : 1;
+    check('lookupRecords', state.lookupRecordCount + added, capacity);
+  } else if (entry.kind === 'customerRoute') {
+    const added = domain?.customerRoutes.has(entry.id) ? 0 : 1;
+    check('customerRoutes', state.customerRouteCount + added, capacity);
+  } else if (entry.kind === 'nat') {
+    const before = new Set(domain?.nat?.externalAddresses.map((address) => address.ipAddress));
+    const after = new Set(entry.value.externalAddresses.map((address) => address.ipAddress));
+    check('externalAddresses', state.externalAddressOwners.size - before.size + after.size, capacity);
+  }
+}
+
+const limits = {
+  lookupRecords: { what: 'lookup records', rule: 'capacity-lookup-records' },
+  customerRoutes: { what: 'customer routes', rule: 'capacity-customer-routes' },
+  externalAddresses: { what: 'external addresses', rule: 'capacity-external-addresses' },
+} as const;
+
+function check(limit: keyof typeof limits, wanted: number, capacity: StoreCapacity): void {
+  if (wanted <= capacity[limit]) return;
+  const { what, rule } = limits[limit];
+  throw new HnvError(
+    'HNV_CAPACITY',
+    `This node would have ${wanted} ${what}; capacity.${limit} allows ${capacity[limit]}.`,
+    { rule },
+  );
+}

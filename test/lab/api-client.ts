@@ -1,0 +1,86 @@
+/** The REST API of a gateway node over its Unix socket, as a test or the demo uses it. */
+import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
+
+export interface ApiResponse {
+  status: number;
+  headers: IncomingHttpHeaders;
+  /** Parsed when it is JSON, text otherwise; undefined when there is none. */
+  body: unknown;
+}
+
+export class ApiClient {
+  readonly socketPath: string;
+
+  constructor(socketPath: string) {
+    this.socketPath = socketPath;
+  }
+
+  /** One request; any status is a result. Rejects when there is no answer within a minute. */
+  request(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers: Record<string, string> = {},
+  ): Promise<ApiResponse> {
+    const payload = body === undefined ? undefined : JSON.stringify(body);
+    return new Promise((resolve, reject) => {
+      const request = httpRequest(
+        {
+          socketPath: this.socketPath,
+          method,
+          path,
+          agent: false,
+          timeout: 60_000,
+          headers: {
+            host: 'localhost',
+            ...(payload === undefined
+              ? {}
+              : { 'content-type': 'application/json', 'content-length': `${Buffer.byteLength(payload)}` }),
+            ...headers,
+          },
+        },
+        (response) => {
+          const chunks: Buffer[] = [];
+          response.on('data', (chunk: Buffer) => chunks.push(chunk));
+          response.on('error', reject);
+          response.on('end', () => {
+            const text = Buffer.concat(chunks).toString();
+            const isJson = /[/+]json/.test(response.headers['content-type'] ?? '');
+            const parsed: unknown = text === '' ? undefined : isJson ? JSON.parse(text) : text;
+            resolve({ status: response.statusCode ?? 0, headers: response.headers, body: parsed });
+          });
+        },
+      );
+      request.on('error', reject);
+      request.on('timeout', () => request.destroy(new Error(`${method} ${path}: no answer in time`)));
+      request.end(payload);
+    });
+  }
+
+  /** Reads a resource; throws with the problem's detail when the status is not 2xx. */
+  get(path: string): Promise<unknown> {
+    return this.#must('GET', path);
+  }
+
+  /** Creates or replaces a resource; throws with the problem's detail when the status is not 2xx. */
+  put(path: string, body: unknown): Promise<unknown> {
+    return this.#must('PUT', path, body);
+  }
+
+  /** Removes a resource; throws with the problem's detail when the status is not 2xx. */
+  async delete(path: string): Promise<void> {
+    await this.#must('DELETE', path);
+  }
+
+  async #must(method: string, path: string, body?: unknown): Promise<unknown> {
+    const response = await this.request(method, path, body);
+    if (response.status >= 200 && response.status < 300) return response.body;
+    throw new Error(`${method} ${path}: ${response.status} ${problemText(response.body)}`);
+  }
+}
+
+/** The words of an RFC 9457 problem, or the whole body when it is not one. */
+function problemText(body: unknown): string {
+  if (typeof body === 'object' && body !== null && 'detail' in body) return String(body.detail);
+  return JSON.stringify(body) ?? '';
+}

@@ -1,0 +1,35 @@
+/**
+ * What a gateway leaves in the kernel when its program ends, as it must: the namespaces of its routing contexts, and
+ * its pins. A lab takes them away when it closes, and before it starts a gateway of the same instance.
+ */
+import { createHash } from 'node:crypto';
+import { rm } from 'node:fs/promises';
+import { isContextNetns } from '../../src/gateway/names.ts';
+import { runChecked } from './command.ts';
+import { namespaceNames } from './lab.ts';
+
+/** The gateway's instance name in a lab: four characters, always the same for a lab's name. */
+export function instanceOf(labName: string): string {
+  const value = createHash('sha256').update(labName).digest().readUInt32BE() % (36 ** 4 - 10 * 36 ** 3);
+  return (value + 10 * 36 ** 3).toString(36);
+}
+
+/** Where the maps and programs of an instance are pinned. */
+export function pinDirectory(instance: string): string {
+  return `/sys/fs/bpf/hnvgw/${instance}`;
+}
+
+/** Namespaces of an instance's routing contexts that are there now. */
+export async function contextNamespaces(instance: string): Promise<string[]> {
+  return (await namespaceNames()).filter((name) => isContextNetns(instance, name));
+}
+
+/** Removes contexts and pins of an instance whose program does not run. */
+export async function removeGatewayRemains(instance: string): Promise<void> {
+  const contexts = await contextNamespaces(instance);
+  if (contexts.length > 0) {
+    const input = contexts.map((name) => `netns delete ${name}\n`).join('');
+    await runChecked(new Set(), 'ip', ['-batch', '-'], { input, timeoutMs: 120_000 });
+  }
+  await rm(pinDirectory(instance), { recursive: true, force: true });
+}

@@ -1,0 +1,198 @@
+/**
+ * Desired states for the tests of rules and compiler: resources are put in as a user would write them, normalized, and
+ * indexed as the store does it, without checking any rule between resources.
+ */
+import { HnvError } from '../../src/errors.ts';
+import { normalize } from '../../src/policy/normalize.ts';
+import type {
+  CustomerRoute,
+  Gateway,
+  LookupRecord,
+  Nat,
+  ProviderAddress,
+  ResourceKind,
+  ResourceTypes,
+  RoutingDomain,
+  VirtualSubnet,
+} from '../../src/policy/resources.ts';
+import { hasCustomerAddress } from '../../src/policy/rules/lookup-record.ts';
+import type { DesiredState, DomainState } from '../../src/policy/state.ts';
+import type { ResourceKey } from '../../src/store/store.ts';
+
+export const CONTOSO = '11111111-1111-1111-1111-111111111111';
+export const FABRIKAM = '22222222-2222-2222-2222-222222222222';
+
+export interface Put<K extends ResourceKind = ResourceKind> {
+  key: ResourceKey<K>;
+  value: ResourceTypes[K];
+}
+
+/** Keeps kind and value together, which a literal in an array of puts would not. */
+export function put<K extends ResourceKind>(
+  kind: K,
+  rdid: string | undefined,
+  id: string | undefined,
+  value: ResourceTypes[K],
+): Put<K> {
+  return {
+    key: { kind, ...(rdid !== undefined && { rdid }), ...(id !== undefined && { id }) },
+    value,
+  };
+}
+
+interface MutableDomain extends DomainState {
+  domain: RoutingDomain;
+  virtualSubnets: Map<number, VirtualSubnet>;
+  lookupRecords: Map<string, LookupRecord>;
+  recordByAddress: Map<string, string>;
+  customerRoutes: Map<string, CustomerRoute>;
+  gateway?: Gateway;
+  nat?: Nat;
+}
+
+/** The state after all puts; a domain comes into being with the first resource that is put into it. */
+export function stateOf(puts: readonly Put[]): DesiredState {
+  const domains = new Map<string, MutableDomain>();
+  const providerAddresses = new Map<string, ProviderAddress>();
+  const vsidOwners = new Map<number, string>();
+  const externalAddressOwners = new Map<string, string>();
+
+  for (const { key, value } of puts) {
+    const id = key.id ?? '';
+    if (key.kind === 'providerAddress') {
+      providerAddresses.set(id, normalize('providerAddress', value as ProviderAddress));
+      continue;
+    }
+    const rdid = key.rdid ?? '';
+    const domain = domains.get(rdid) ?? emptyDomain(rdid);
+    domains.set(rdid, domain);
+    switch (key.kind) {
+      case 'routingDomain':
+        domain.domain = normalize('routingDomain', value as RoutingDomain);
+        break;
+      case 'virtualSubnet':
+        domain.virtualSubnets.set(Number(id), normalize('virtualSubnet', value as VirtualSubnet));
+        vsidOwners.set(Number(id), rdid);
+        break;
+      case 'lookupRecord': {
+        const record = normalize('lookupRecord', value as LookupRecord);
+        domain.lookupRecords.set(id, record);
+        if (hasCustomerAddress(record.type)) domain.recordByAddress.set(record.customerAddress, id);
+        break;
+      }
+      case 'customerRoute':
+        domain.customerRoutes.set(id, normalize('customerRoute', value as CustomerRoute));
+        break;
+      case 'gateway':
+        domain.gateway = normalize('gateway', value as Gateway);
+        break;
+      case 'nat':
+        domain.nat = normalize('nat', value as Nat);
+        for (const { ipAddress } of domain.nat.externalAddresses) externalAddressOwners.set(ipAddress, rdid);
+        break;
+    }
+  }
+  return { domains, providerAddresses, vsidOwners, externalAddressOwners };
+}
+
+function emptyDomain(rdid: string): MutableDomain {
+  return {
+    rdid,
+    handle: rdid === CONTOSO ? 1 : 2,
+    domain: { name: rdid },
+    virtualSubnets: new Map(),
+    lookupRecords: new Map(),
+    recordByAddress: new Map(),
+    customerRoutes: new Map(),
+  };
+}
+
+/** A record of a VM with the address in VSID 5001, for tests to vary. */
+export function record(overrides: Partial<LookupRecord> = {}): LookupRecord {
+  return {
+    customerAddress: '10.1.1.4',
+    virtualSubnetId: 5001,
+    macAddress: '00:15:5d:00:00:04',
+    providerAddress: '192.168.4.11',
+    type: 'static',
+    ...overrides,
+  };
+}
+
+export const GATEWAY_MAC = '02:00:00:00:00:fe';
+
+/** Two tenants with the same addresses; Contoso has one of everything. */
+export function twoTenants(): Put[] {
+  return [
+    put('providerAddress', undefined, '192.168.4.1', { interface: 'pa0', prefixLength: 24 }),
+    put('routingDomain', CONTOSO, undefined, { name: 'Contoso' }),
+    put('virtualSubnet', CONTOSO, '5001', { addressPrefixes: ['10.1.1.0/24'] }),
+    put('virtualSubnet', CONTOSO, '5002', { addressPrefixes: ['10.1.2.0/24', '10.1.4.0/24'] }),
+    put('virtualSubnet', CONTOSO, '5099', { addressPrefixes: ['10.254.254.0/29'], isGatewaySubnet: true }),
+    put('lookupRecord', CONTOSO, 'vm1', record()),
+    put(
+      'lookupRecord',
+      CONTOSO,
+      'gw',
+      record({
+        customerAddress: '10.254.254.2',
+        virtualSubnetId: 5099,
+        macAddress: GATEWAY_MAC,
+        providerAddress: '192.168.4.1',
+      }),
+    ),
+    put('customerRoute', CONTOSO, 'default', {
+      virtualSubnetId: 5099,
+      destinationPrefix: '0.0.0.0/0',
+      nextHop: '10.254.254.2',
+      metric: 0,
+    }),
+    put('customerRoute', CONTOSO, 'branch', {
+      virtualSubnetId: 5002,
+      destinationPrefix: '172.16.0.0/16',
+      nextHop: '10.1.2.9',
+      metric: 0,
+    }),
+    put('customerRoute', CONTOSO, 'onlink', {
+      virtualSubnetId: 5002,
+      destinationPrefix: '10.1.4.128/25',
+      nextHop: '0.0.0.0',
+      metric: 0,
+    }),
+    put('gateway', CONTOSO, undefined, {
+      virtualSubnetId: 5099,
+      customerAddresses: ['10.254.254.2'],
+      macAddress: GATEWAY_MAC,
+    }),
+    put('nat', CONTOSO, undefined, {
+      externalAddresses: [{ ipAddress: '203.0.113.10' }],
+      staticMappings: [
+        {
+          protocol: 'tcp',
+          externalIpAddress: '203.0.113.10',
+          externalPort: 80,
+          internalIpAddress: '10.1.1.4',
+          internalPort: 8080,
+        },
+      ],
+    }),
+    put('routingDomain', FABRIKAM, undefined, { name: 'Fabrikam' }),
+    put('virtualSubnet', FABRIKAM, '6001', { addressPrefixes: ['10.1.1.0/24'] }),
+    put('lookupRecord', FABRIKAM, 'vm1', record({ virtualSubnetId: 6001 })),
+    put('nat', FABRIKAM, undefined, {
+      externalAddresses: [{ ipAddress: '203.0.113.20' }],
+      staticMappings: [],
+    }),
+  ];
+}
+
+/** The refusal that `run` ends in; anything else is an error of the test. */
+export function refusalOf(run: () => void): HnvError {
+  try {
+    run();
+  } catch (error) {
+    if (error instanceof HnvError) return error;
+    throw error;
+  }
+  throw new Error('nothing was refused');
+}

@@ -1,0 +1,405 @@
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { DatabaseSync } from 'node:sqlite';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import t from 'tap';
+import { openStore } from '../../src/store/sqlite.ts';
+import type { StoreChange } from '../../src/store/store.ts';
+import { capacity, contoso, fabrikam, putDomain, record, snapshot, storePath } from './store-folder.ts';
+
+const writer = fileURLToPath(new URL('./store-writer.ts', import.meta.url));
+const rdidOf = (number: number) => `00000000-0000-0000-0000-${String(number).padStart(12, '0')}`;
+
+t.test('a reopened store has the same state, handles and revisions', async (t) => {
+  const path = storePath(t);
+  const first = openStore({ path, capacity });
+  await putDomain(first, contoso, 5001);
+  await putDomain(first, fabrikam, 6001);
+  const inContoso = { rdid: contoso };
+  await first.put({ kind: 'lookupRecord', ...inContoso, id: 'vm1' }, record('10.0.0.4'));
+  await first.put(
+    { kind: 'customerRoute', ...inContoso, id: 'default' },
+    { virtualSubnetId: 5002, destinationPrefix: '0.0.0.0/0', nextHop: '192.168.254.2', metric: 0 },
+  );
+  await first.put(
+    { kind: 'gateway', ...inContoso },
+    { virtualSubnetId: 5002, customerAddresses: ['192.168.254.2'] },
+  );
+  await first.put(
+    { kind: 'nat', ...inContoso },
+    { externalAddresses: [{ ipAddress: '203.0.113.1' }], staticMappings: [] },
+  );
+  await first.put({ kind: 'providerAddress', id: '192.0.2.9' }, { interface: 'eth0', prefixLength: 24 });
+  const before = snapshot(first.state);
+  const resource = first.get({ kind: 'lookupRecord', ...inContoso, id: 'vm1' });
+  const { revision } = first;
+  first.close();
+
+  const second = openStore({ path, capacity });
+  t.teardown(() => second.close());
+  t.strictSame(snapshot(second.state), before);
+  t.equal(second.revision, revision);
+  t.strictSame(second.get({ kind: 'lookupRecord', ...inContoso, id: 'vm1' }), resource);
+  t.equal(second.state.domains.get(contoso)?.recordByAddress.get('10.0.0.4'), 'vm1');
+  t.equal(second.state.vsidOwners.get(6001), fabrikam);
+  t.equal(second.state.externalAddressOwners.get('203.0.113.1'), contoso);
+});
+
+t.test('a process killed in the middle of writing loses nothing that was acknowledged', async (t) => {
+  const path = storePath(t);
+  const child = spawn(process.execPath, [writer, 'forever', path], { stdio: ['ignore', 'pipe', 'inherit'] });
+  t.teardown(() => child.kill('SIGKILL'));
+  let acknowledged = 0;
+  for await (const line of createInterface({ input: child.stdout })) {
+    acknowledged = Number(line);
+    if (acknowledged === 300) child.kill('SIGKILL');
+  }
+  if (child.signalCode === null) await once(child, 'exit');
+  t.equal(child.signalCode, 'SIGKILL');
+  t.ok(acknowledged >= 300);
+
+  const store = openStore({ path, capacity });
+  t.teardown(() => store.close());
+  const records = store.state.domains.get(contoso)?.lookupRecords;
+  const missing = Array.from({ length: acknowledged - 1 }, (_, index) => `r${index + 2}`).filter(
+    (id) => !records?.has(id),
+  );
+  t.strictSame(missing, []);
+});
+
+t.test('a commit that fails rejects its whole batch and leaves no trace in memory', async (t) => {
+  const path = storePath(t);
+  const { stdout } = await promisify(execFile)(process.execPath, [writer, 'full', path]);
+  t.strictSame(JSON.parse(stdout), {
+    refusals: ['HNV_STORE'],
+    unchanged: true,
+    changesOfFailure: 0,
+    createdAfter: true,
+  });
+  const store = openStore({ path, capacity });
+  t.teardown(() => store.close());
+  t.strictSame([...(store.state.domains.get(contoso)?.lookupRecords.keys() ?? [])], ['r2', 'r3']);
+  t.strictSame([...store.state.domains.keys()], [contoso]);
+});
+
+t.test('writes of one tick are one commit, in order, and each sees those before it', async (t) => {
+  const store = openStore({ path: storePath(t), capacity });
+  t.teardown(() => store.close());
+  const changes: StoreChange[] = [];
+  store.subscribe((change) => changes.push(change));
+  const writes = [
+    store.put({ kind: 'routingDomain', rdid: contoso }, { name: 'Contoso' }),
+    store.put({ kind: 'virtualSubnet', rdid: contoso, id: '5001' }, { addressPrefixes: ['10.0.0.0/8'] }),
+    store.put({ kind: 'lookupRecord', rdid: contoso, id: 'vm1' }, record('10.0.0.4')),
+    store.put({ kind: 'providerAddress', id: '192.0.2.9' }, { interface: 'eth0', prefixLength: 24 }),
+  ];
+  t.equal(store.state.domains.size, 0, 'nothing shows before it is on disk');
+  const results = await Promise.all(writes);
+  t.strictSame(
+    results.map(({ resource, created }) => [resource.revision, created]),
+    [1, 2, 3, 4].map((revision) => [revision, true]),
+  );
+  t.strictSame(changes, [{ revision: 4, domains: new Set([contoso]), providerAddresses: true }]);
+});
+
+t.test('a write that breaks a rule harms no other of its batch', async (t) => {
+  const store = openStore({ path: storePath(t), capacity });
+  t.teardown(() => store.close());
+  await putDomain(store, contoso, 5001);
+  const key = { kind: 'lookupRecord', rdid: contoso } as const;
+  const [first, outside, unknown, second] = await Promise.allSettled([
+    store.put({ ...key, id: 'vm1' }, record('10.0.0.4')),
+    store.put({ ...key, id: 'vm2' }, record('172.16.0.4')),
+    store.delete({ ...key, id: 'nobody' }),
+    store.put({ ...key, id: 'vm3' }, record('10.0.0.5')),
+  ]);
+  t.match([first.status, second.status], ['fulfilled', 'fulfilled']);
+  t.match(outside, { reason: { code: 'HNV_INVALID_FIELD', rule: 'address-in-subnet' } });
+  t.match(unknown, { reason: { code: 'HNV_NOT_FOUND' } });
+  t.strictSame([...(store.state.domains.get(contoso)?.lookupRecords.keys() ?? [])], ['vm1', 'vm3']);
+});
+
+t.test('a batch of refusals only is no commit', async (t) => {
+  const store = openStore({ path: storePath(t), capacity });
+  t.teardown(() => store.close());
+  store.subscribe(() => t.fail('there was no change'));
+  await t.rejects(store.delete({ kind: 'routingDomain', rdid: contoso }), { code: 'HNV_NOT_FOUND' });
+  t.equal(store.revision, 0);
+});
+
+t.test('a routing domain goes with all that belongs to it', async (t) => {
+  const path = storePath(t);
+  const store = openStore({ path, capacity });
+  await putDomain(store, contoso, 5001);
+  await putDomain(store, fabrikam, 6001);
+  await store.put({ kind: 'lookupRecord', rdid: contoso, id: 'vm1' }, record('10.0.0.4'));
+  await store.put(
+    { kind: 'nat', rdid: contoso },
+    { externalAddresses: [{ ipAddress: '203.0.113.1' }], staticMappings: [] },
+  );
+  const { revision } = await store.delete({ kind: 'routingDomain', rdid: contoso });
+  t.equal(revision, store.revision);
+  t.strictSame([...store.state.domains.keys()], [fabrikam]);
+  t.strictSame([...store.state.vsidOwners.keys()], [6001, 6002]);
+  t.equal(store.state.externalAddressOwners.size, 0);
+  t.equal(store.get({ kind: 'lookupRecord', rdid: contoso, id: 'vm1' }), undefined);
+
+  await store.put({ kind: 'routingDomain', rdid: contoso }, { name: 'again' });
+  const again = store.state.domains.get(contoso);
+  t.strictSame([again?.virtualSubnets.size, again?.lookupRecords.size, again?.nat], [0, 0, undefined]);
+  const after = snapshot(store.state);
+  store.close();
+  const reopened = openStore({ path, capacity });
+  t.teardown(() => reopened.close());
+  t.strictSame(snapshot(reopened.state), after);
+});
+
+t.test('removing and replacing single resources keeps the indexes', async (t) => {
+  const path = storePath(t);
+  const store = openStore({ path, capacity });
+  await putDomain(store, contoso, 5001);
+  const key = { kind: 'lookupRecord', rdid: contoso, id: 'vm1' } as const;
+  const addresses = () => [...(store.state.domains.get(contoso)?.recordByAddress ?? [])];
+  await store.put(key, record('10.0.0.4'));
+  await store.put(key, record('10.0.0.5'));
+  t.strictSame(addresses(), [['10.0.0.5', 'vm1']]);
+  await store.put(key, { ...record('0.0.0.0'), type: 'gatewayWildcard' });
+  t.strictSame(addresses(), []);
+  await store.put(key, record('10.0.0.6'));
+  await store.delete(key);
+  t.strictSame(addresses(), []);
+
+  const nat = (...ipAddresses: string[]) => ({
+    externalAddresses: ipAddresses.map((ipAddress) => ({ ipAddress })),
+    staticMappings: [],
+  });
+  await store.put({ kind: 'nat', rdid: contoso }, nat('203.0.113.1', '203.0.113.2'));
+  await store.put({ kind: 'nat', rdid: contoso }, nat('203.0.113.2', '203.0.113.3'));
+  t.strictSame([...store.state.externalAddressOwners.keys()].sort(), ['203.0.113.2', '203.0.113.3']);
+  await store.delete({ kind: 'nat', rdid: contoso });
+  t.equal(store.state.externalAddressOwners.size, 0);
+  await store.put(
+    { kind: 'gateway', rdid: contoso },
+    { virtualSubnetId: 5002, customerAddresses: ['192.168.254.2'] },
+  );
+  await store.delete({ kind: 'gateway', rdid: contoso });
+  await store.delete({ kind: 'virtualSubnet', rdid: contoso, id: '5002' });
+  const left = store.state.domains.get(contoso);
+  t.notOk(left && ('gateway' in left || 'nat' in left));
+  t.strictSame([...store.state.vsidOwners.keys()], [5001]);
+  const after = snapshot(store.state);
+  store.close();
+  const reopened = openStore({ path, capacity });
+  t.teardown(() => reopened.close());
+  t.strictSame(snapshot(reopened.state), after);
+});
+
+t.test('a revision that is not the resource’s refuses the write', async (t) => {
+  const store = openStore({ path: storePath(t), capacity });
+  t.teardown(() => store.close());
+  const key = { kind: 'routingDomain', rdid: contoso } as const;
+  const changed = { code: 'HNV_PRECONDITION_FAILED' } as const;
+  await t.rejects(store.put(key, { name: 'a' }, { ifRevision: 7 }), changed);
+  const { resource } = await store.put(key, { name: 'a' }, { ifRevision: 0 });
+  await t.rejects(store.put(key, { name: 'b' }, { ifRevision: 0 }), changed);
+  await t.rejects(store.delete(key, { ifRevision: resource.revision + 1 }), changed);
+  const [first, second] = await Promise.allSettled([
+    store.put(key, { name: 'c' }, { ifRevision: resource.revision }),
+    store.put(key, { name: 'd' }, { ifRevision: resource.revision }),
+  ]);
+  t.equal(first.status, 'fulfilled');
+  t.match(second, { reason: changed });
+  t.equal(store.get(key)?.value.name, 'c');
+  await store.delete(key, { ifRevision: store.revision });
+  t.equal(store.get(key), undefined);
+});
+
+t.test('lists are in key order and go on after an id', async (t) => {
+  const store = openStore({ path: storePath(t), capacity });
+  t.teardown(() => store.close());
+  await store.put({ kind: 'routingDomain', rdid: contoso }, { name: 'a' });
+  await store.put({ kind: 'routingDomain', rdid: fabrikam }, { name: 'b' });
+  for (const [index, vsid] of [10_000, 5001, 1_000_000].entries()) {
+    const key = { kind: 'virtualSubnet', rdid: contoso, id: `${vsid}` } as const;
+    await store.put(key, { addressPrefixes: [`10.${index}.0.0/16`] });
+  }
+  const ids = (options: { after?: string; limit: number }) =>
+    store.list('virtualSubnet', { rdid: contoso, ...options }).map(({ key }) => key.id);
+  t.strictSame(ids({ limit: 10 }), ['5001', '10000', '1000000']);
+  t.strictSame(ids({ limit: 1, after: '5001' }), ['10000']);
+  t.strictSame(store.list('virtualSubnet', { rdid: fabrikam, limit: 10 }), []);
+  t.strictSame(
+    store.list('routingDomain', { limit: 10 }).map(({ key }) => key),
+    [contoso, fabrikam].map((rdid) => ({ kind: 'routingDomain', rdid })),
+  );
+});
+
+t.test('handles stay, and a freed one comes again only after all others', async (t) => {
+  const path = storePath(t);
+  const small = { ...capacity, routingDomains: 4 };
+  let store = openStore({ path, capacity: small });
+  const create = async (number: number) => {
+    await store.put({ kind: 'routingDomain', rdid: rdidOf(number) }, { name: `${number}` });
+    return store.state.domains.get(rdidOf(number))?.handle;
+  };
+  t.strictSame([await create(1), await create(2)], [1, 2]);
+  await store.put({ kind: 'routingDomain', rdid: rdidOf(1) }, { name: 'renamed' });
+  t.equal(store.state.domains.get(rdidOf(1))?.handle, 1);
+  await store.delete({ kind: 'routingDomain', rdid: rdidOf(2) });
+  t.equal(await create(3), 3);
+  await store.delete({ kind: 'routingDomain', rdid: rdidOf(3) });
+  store.close();
+
+  store = openStore({ path, capacity: small });
+  t.teardown(() => store.close());
+  t.equal(await create(4), 4, 'where it stood is kept over a restart');
+  t.equal(await create(5), 2, 'round, past the one in use');
+  t.equal(await create(6), 3);
+  await t.rejects(create(7), { code: 'HNV_CAPACITY', rule: 'capacity-routing-domains' });
+  t.equal(store.state.domains.get(rdidOf(1))?.handle, 1);
+});
+
+t.test('a capacity below a handle in use refuses to open', async (t) => {
+  const path = storePath(t);
+  const store = openStore({ path, capacity });
+  for (const number of [1, 2, 3]) {
+    await store.put({ kind: 'routingDomain', rdid: rdidOf(number) }, { name: 'x' });
+  }
+  store.close();
+  t.throws(() => openStore({ path, capacity: { ...capacity, routingDomains: 2 } }), {
+    code: 'HNV_CONFIG',
+    message: /capacity\.routingDomains is 2, .* handle 3\. Set it to 3 or more/,
+  });
+  openStore({ path, capacity: { ...capacity, routingDomains: 3 } }).close();
+});
+
+t.test('records, routes and external addresses beyond the capacity are refused', async (t) => {
+  const store = openStore({
+    path: storePath(t),
+    capacity: { routingDomains: 2, lookupRecords: 2, customerRoutes: 1, externalAddresses: 2 },
+  });
+  t.teardown(() => store.close());
+  await putDomain(store, contoso, 5001);
+  await putDomain(store, fabrikam, 6001);
+  const putRecord = (rdid: string, id: string, address: string, vsid: number) =>
+    store.put({ kind: 'lookupRecord', rdid, id }, record(address, vsid));
+  await putRecord(contoso, 'a', '10.0.0.4', 5001);
+  await putRecord(fabrikam, 'a', '10.0.0.4', 6001);
+  await t.rejects(putRecord(contoso, 'b', '10.0.0.5', 5001), {
+    code: 'HNV_CAPACITY',
+    rule: 'capacity-lookup-records',
+    message: 'This node would have 3 lookup records; capacity.lookupRecords allows 2.',
+  });
+  await putRecord(contoso, 'a', '10.0.0.5', 5001);
+  await store.delete({ kind: 'lookupRecord', rdid: fabrikam, id: 'a' });
+  await putRecord(contoso, 'b', '10.0.0.6', 5001);
+
+  const putRoute = (rdid: string, vsid: number) =>
+    store.put(
+      { kind: 'customerRoute', rdid, id: 'r' },
+      { virtualSubnetId: vsid, destinationPrefix: '10.0.0.0/8', nextHop: '0.0.0.0', metric: 0 },
+    );
+  await putRoute(contoso, 5001);
+  await t.rejects(putRoute(fabrikam, 6001), { rule: 'capacity-customer-routes' });
+  await store.delete({ kind: 'routingDomain', rdid: contoso });
+  await putRoute(fabrikam, 6001);
+
+  const putNat = (...ipAddresses: string[]) =>
+    store.put(
+      { kind: 'nat', rdid: fabrikam },
+      { externalAddresses: ipAddresses.map((ipAddress) => ({ ipAddress })), staticMappings: [] },
+    );
+  await putNat('203.0.113.1', '203.0.113.2');
+  await putNat('203.0.113.3', '203.0.113.4');
+  await t.rejects(putNat('203.0.113.3', '203.0.113.4', '203.0.113.5'), {
+    rule: 'capacity-external-addresses',
+  });
+});
+
+t.test('files that are no store of this version are refused and left as they are', async (t) => {
+  const newer = storePath(t);
+  openStore({ path: newer, capacity }).close();
+  const database = new DatabaseSync(newer);
+  database.exec('UPDATE meta SET schema = 99');
+  database.close();
+  t.throws(() => openStore({ path: newer, capacity }), {
+    code: 'HNV_STORE',
+    message: /written by a newer hnvgw \(schema 99; .* Start that version/,
+  });
+
+  const text = storePath(t);
+  writeFileSync(
+    text,
+    'This is not a database, but a text that is long enough to be taken for one.\n'.repeat(20),
+  );
+  const foreign = storePath(t);
+  const other = new DatabaseSync(foreign);
+  other.exec('CREATE TABLE other (x)');
+  other.close();
+  for (const path of [text, foreign]) {
+    const before = readFileSync(path);
+    t.throws(() => openStore({ path, capacity }), {
+      code: 'HNV_STORE',
+      message: /is not an hnvgw store\. Set store\.path/,
+    });
+    t.ok(readFileSync(path).equals(before));
+  }
+});
+
+t.test('a second user of the file is refused, and the first goes on', async (t) => {
+  const path = storePath(t);
+  const store = openStore({ path, capacity });
+  t.teardown(() => store.close());
+  const run = promisify(execFile)(process.execPath, [writer, 'full', path]);
+  await t.rejects(run, { stderr: /another process has it open/ });
+  await store.put({ kind: 'routingDomain', rdid: contoso }, { name: 'x' });
+});
+
+t.test('closing commits what is queued; a closed store refuses', async (t) => {
+  const path = storePath(t);
+  const store = openStore({ path, capacity });
+  const queued = store.put({ kind: 'routingDomain', rdid: contoso }, { name: 'x' });
+  store.close();
+  t.ok((await queued).created);
+  await t.rejects(store.put({ kind: 'routingDomain', rdid: fabrikam }, { name: 'x' }), { code: 'HNV_STORE' });
+  const reopened = openStore({ path, capacity });
+  t.teardown(() => reopened.close());
+  t.strictSame([...reopened.state.domains.keys()], [contoso]);
+});
+
+t.test('an ended subscription is not called', async (t) => {
+  const store = openStore({ path: storePath(t), capacity });
+  t.teardown(() => store.close());
+  const revisions: number[] = [];
+  const end = store.subscribe(({ revision }) => revisions.push(revision));
+  await store.put({ kind: 'routingDomain', rdid: contoso }, { name: 'x' });
+  end();
+  await store.delete({ kind: 'routingDomain', rdid: contoso });
+  t.strictSame(revisions, [1]);
+});
+
+t.test('100,000 records are read in seconds', async (t) => {
+  const path = storePath(t);
+  const store = openStore({ path, capacity });
+  await putDomain(store, contoso, 5001);
+  const addresses = Array.from(
+    { length: 100_000 },
+    (_, index) => `10.${(index >> 16) + 1}.${(index >> 8) & 255}.${index & 255}`,
+  ).filter((address) => address !== '10.0.0.0');
+  await Promise.all(
+    addresses.map((address, index) =>
+      store.put({ kind: 'lookupRecord', rdid: contoso, id: `r${index}` }, record(address)),
+    ),
+  );
+  store.close();
+  const start = performance.now();
+  const reopened = openStore({ path, capacity });
+  const seconds = (performance.now() - start) / 1000;
+  t.teardown(() => reopened.close());
+  t.equal(reopened.state.domains.get(contoso)?.lookupRecords.size, 100_000);
+  t.comment(`${seconds.toFixed(2)} s`);
+  t.ok(seconds < 5);
+});
