@@ -76,9 +76,12 @@ export function freshContext(want: ContextState): ContextState {
 
 /** Reads a context's namespace in one iproute2 run. */
 export async function readContext(netns: string): Promise<ContextState> {
-  const show = ['-4', 'route', 'show', 'table', 'main'];
   const [links = [], routes = [], neighbours = []] = await ipBatchJson(
-    [['addr', 'show'], show, ['neigh', 'show', 'nud', 'permanent']],
+    [
+      ['addr', 'show'],
+      ['route', 'show', 'table', 'main'],
+      ['neigh', 'show', 'nud', 'permanent'],
+    ],
     { netns },
   );
   const state: ContextState = {

@@ -234,6 +234,20 @@ export const bpf_xdp_query = bind<(ifindex: number, flags: number, options: XdpQ
   'int bpf_xdp_query(int ifindex, int flags, _Inout_ bpf_xdp_query_opts *opts)',
 );
 
+// Programs
+export const bpf_prog_load = bind<
+  (
+    type: number,
+    name: string,
+    license: string,
+    code: Uint8Array,
+    instructions: number,
+    options: null,
+  ) => number
+>(
+  'int bpf_prog_load(int type, const char *name, const char *license, void *insns, size_t count, void *opts)',
+);
+
 // Test runs, ring buffers, probes
 export const bpf_prog_test_run_opts = bind<(fd: number, options: TestRunOptions) => number>(
   'int bpf_prog_test_run_opts(int fd, _Inout_ bpf_test_run_opts *opts)',

@@ -15,10 +15,9 @@ const CLONE_NEWNET = 0x40000000;
 /** statfs(2) type of a namespace file. */
 const NSFS_MAGIC = 0x6e736673;
 
-const setns = koffi.load('libc.so.6').func('int setns(int fd, int nstype)') as unknown as (
-  fd: number,
-  type: number,
-) => number;
+const libc = koffi.load('libc.so.6');
+const setns = libc.func('int setns(int fd, int nstype)') as unknown as (fd: number, type: number) => number;
+const unshare = libc.func('int unshare(int flags)') as unknown as (flags: number) => number;
 
 /** This thread's own namespace, held open from the start. Each thread has its own instance of this module. */
 const home = openSync('/proc/thread-self/ns/net', 'r');
@@ -36,32 +35,49 @@ function pathOf(name: string): string {
  * to be nested.
  */
 export function inNetns<T>(name: string, fn: () => T): T {
-  if (inside !== undefined)
-    throw new HnvError('HNV_NETNS', `Cannot enter ${name} from within ${inside}: inNetns does not nest.`);
   const path = pathOf(name);
+  refuseNesting(name);
   let fd: number;
   try {
     fd = openSync(path, 'r');
   } catch (cause) {
     throw new HnvError('HNV_NETNS', `There is no network namespace ${name}.`, { cause });
   }
+  try {
+    return within(name, () => setns(fd, CLONE_NEWNET), fn);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** As inNetns(), in a namespace that has only just been made and is gone, with all that is in it, after `fn`. */
+export function inNewNetns<T>(fn: () => T): T {
+  refuseNesting('a new namespace');
+  return within('a new namespace', () => unshare(CLONE_NEWNET), fn);
+}
+
+function refuseNesting(name: string): void {
+  if (inside !== undefined)
+    throw new HnvError(
+      'HNV_NETNS',
+      `Cannot enter ${name} from within ${inside}: namespaces do not nest here.`,
+    );
+}
+
+function within<T>(name: string, enter: () => number, fn: () => T): T {
+  if (enter() !== 0) throw new HnvError('HNV_NETNS', `Cannot enter ${name}: ${errnoText(koffi.errno())}`);
+  inside = name;
   let result: T;
   try {
-    if (setns(fd, CLONE_NEWNET) !== 0)
-      throw new HnvError('HNV_NETNS', `Cannot enter the namespace ${name}: ${errnoText(koffi.errno())}`);
-    inside = name;
     result = fn();
   } finally {
-    if (inside !== undefined) {
-      if (setns(home, CLONE_NEWNET) !== 0) process.abort();
-      inside = undefined;
-    }
-    closeSync(fd);
+    if (setns(home, CLONE_NEWNET) !== 0) process.abort();
+    inside = undefined;
   }
   if (isThenable(result)) {
     // Its rejection, if any, is ours to absorb: the caller gets the error below instead.
     Promise.resolve(result).catch(() => undefined);
-    throw new HnvError('HNV_NETNS', `What runs in the namespace ${name} must be synchronous.`);
+    throw new HnvError('HNV_NETNS', `What runs in ${name} must be synchronous.`);
   }
   return result;
 }

@@ -106,7 +106,11 @@ export async function buildHosts(lab: Lab): Promise<Hosts> {
 
 /** Builds the whole lab. The gateway's program is not started yet. */
 export async function buildTopology(lab: Lab): Promise<Topology> {
-  const hosts = await buildHosts(lab);
+  return joinGateway(lab, await buildHosts(lab));
+}
+
+/** Adds the gateway, whose program is not started yet, and the internet to the hosts. */
+export async function joinGateway(lab: Lab, hosts: Hosts): Promise<Topology> {
   const gateway = await GatewayNode.create(
     hosts.fabric,
     'gw',

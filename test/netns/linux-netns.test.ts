@@ -1,9 +1,9 @@
 import { execFileSync } from 'node:child_process';
-import { closeSync, existsSync, openSync, readlinkSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import t from 'tap';
 import { ip } from '../../src/linux/iproute2.ts';
 import { ifindexOf, linkName } from '../../src/linux/links.ts';
-import { inNetns, netnsExists, netnsInode, netnsNames } from '../../src/linux/netns.ts';
+import { inNetns, inNewNetns, netnsExists, netnsInode, netnsNames } from '../../src/linux/netns.ts';
 import { readSysctl, writeSysctl } from '../../src/linux/sysctl.ts';
 
 const prefix = `ln${process.pid}`;
@@ -51,7 +51,15 @@ t.test('a function that returns a promise is refused, also when the promise reje
 
 t.test('namespaces do not nest', async (t) => {
   const [a = '', b = ''] = names;
-  t.throws(() => inNetns(a, () => inNetns(b, here)), { code: 'HNV_NETNS', message: /does not nest/ });
+  t.throws(() => inNetns(a, () => inNetns(b, here)), { code: 'HNV_NETNS', message: /do not nest/ });
+});
+
+t.test('a new namespace has nothing but its loopback, and leaves no trace', async (t) => {
+  const [inode, links] = inNewNetns(() => [here(), readFileSync('/proc/thread-self/net/dev', 'utf8')]);
+  t.not(inode, home);
+  t.match(links, /^ +lo:/m);
+  t.equal(links?.trim().split('\n').length, 3, 'two lines of heading and one link');
+  t.throws(() => inNewNetns(() => inNewNetns(here)), { code: 'HNV_NETNS', message: /do not nest/ });
 });
 
 t.test('a namespace that is not there and a name that is a path are refused', async (t) => {

@@ -303,7 +303,7 @@ t.test('records, routes and external addresses beyond the capacity are refused',
       { virtualSubnetId: vsid, destinationPrefix: '10.0.0.0/8', nextHop: '0.0.0.0', metric: 0 },
     );
   await putRoute(contoso, 5001);
-  await t.rejects(putRoute(fabrikam, 6001), { rule: 'capacity-customer-routes' });
+  await t.rejects(putRoute(fabrikam, 6001), { code: 'HNV_CAPACITY', rule: 'capacity-customer-routes' });
   await store.delete({ kind: 'routingDomain', rdid: contoso });
   await putRoute(fabrikam, 6001);
 
@@ -315,6 +315,7 @@ t.test('records, routes and external addresses beyond the capacity are refused',
   await putNat('203.0.113.1', '203.0.113.2');
   await putNat('203.0.113.3', '203.0.113.4');
   await t.rejects(putNat('203.0.113.3', '203.0.113.4', '203.0.113.5'), {
+    code: 'HNV_CAPACITY',
     rule: 'capacity-external-addresses',
   });
 });
@@ -354,7 +355,7 @@ t.test('a second user of the file is refused, and the first goes on', async (t) 
   const store = openStore({ path, capacity });
   t.teardown(() => store.close());
   const run = promisify(execFile)(process.execPath, [writer, 'full', path]);
-  await t.rejects(run, { stderr: /another process has it open/ });
+  await t.rejects(run, { message: /another process has it open/ });
   await store.put({ kind: 'routingDomain', rdid: contoso }, { name: 'x' });
 });
 

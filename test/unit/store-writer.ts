@@ -34,14 +34,11 @@ async function fillUp(): Promise<void> {
   process.on('SIGXFSZ', () => {});
   setFileSizeLimit('200000');
   const batch = Array.from({ length: 500 }, (_, index) => {
-    const vmName = 'x'.repeat(256);
+    const address = `10.9.${(index >> 8) + 1}.${index & 255}`;
+    const context = 'x'.repeat(1024);
     return store.put(
       { kind: 'lookupRecord', rdid: contoso, id: `big${index}` },
-      {
-        ...record(`10.9.${index >> 8}.${index & 255 || 1}`.replace(/\.0\.1$/, '.0.9')),
-        vmName,
-        context: vmName.repeat(4),
-      },
+      { ...record(address), context },
     );
   });
   const results = await Promise.allSettled([

@@ -1,0 +1,159 @@
+/** The API over real HTTP with a real store, and a privileged side that the test decides about. */
+import { buildApp } from '../../src/api/app.ts';
+import type { NodeStatus, Operations, ResourceStatus } from '../../src/api/operations.ts';
+import type { StoreCapacity } from '../../src/store/capacity.ts';
+import { openStore } from '../../src/store/sqlite.ts';
+import type { ResourceKey, Store } from '../../src/store/store.ts';
+import { capacity as largeCapacity, storePath } from './store-folder.ts';
+
+const since = '2026-01-01T00:00:00.000Z';
+
+/** Says `pending` at once and `ready` to those who wait. */
+export class StandInOperations implements Operations {
+  readonly waits: { key: ResourceKey; revision: number; timeoutMs: number }[] = [];
+  ready = true;
+  failure: Error | undefined;
+
+  nodeStatus(): NodeStatus {
+    if (this.failure !== undefined) throw this.failure;
+    return {
+      version: '0.1.0',
+      role: 'gateway',
+      instance: 'hg',
+      ready: this.ready,
+      appliedRevision: 3,
+      revision: 4,
+      routingDomains: { ready: 1, pending: 0, failed: 0 },
+      features: [{ name: 'tcx', present: false, note: 'clsact is used' }],
+      unattributedDrops: { vsidUnknown: 2 },
+      recentDrops: [{ at: since, reason: 'vsidUnknown', interface: 'eth0', length: 60, head: '0200' }],
+    };
+  }
+
+  resourceStatus(): ResourceStatus {
+    return { state: 'pending', reason: 'not programmed yet', since };
+  }
+
+  domainCounters() {
+    const direction = { packets: 1, bytes: 84 };
+    return { decapsulated: direction, encapsulated: direction, drops: { spoofedSource: 1 } };
+  }
+
+  async settled(key: ResourceKey, revision: number, timeoutMs: number): Promise<ResourceStatus> {
+    this.waits.push({ key, revision, timeoutMs });
+    return { state: 'ready', since };
+  }
+}
+
+/** JSON of an answer; which fields there are depends on the path, and is what the tests are about. */
+export interface AnswerBody {
+  items: { [field: string]: unknown; id: string; status: object }[];
+  next?: string;
+  rdid: string;
+  name: string;
+  labels: Record<string, string>;
+  staticMappings: object[];
+  /** Of a resource: what the kernel has. Of a problem: the HTTP status. */
+  status: unknown;
+  type: string;
+  title: string;
+  detail: string;
+  code: string;
+  rule: string;
+}
+
+/** An answer with what tests look at. `body` is undefined when there is none, and text when it is no JSON. */
+export interface Answer {
+  status: number;
+  type: string | null;
+  headers: Headers;
+  body: AnswerBody;
+}
+
+export interface RunningApi {
+  base: string;
+  store: Store;
+  operations: StandInOperations;
+  /** Objects are sent as JSON, strings as they are. */
+  request(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>;
+}
+
+/** Runs until the test ends. */
+export async function runApi(
+  t: { teardown(done: () => unknown): void },
+  capacity: StoreCapacity = largeCapacity,
+): Promise<RunningApi> {
+  const store = openStore({ path: storePath(t), capacity });
+  const operations = new StandInOperations();
+  const app = buildApp({ store, operations, version: '0.1.0' });
+  t.teardown(async () => {
+    await app.close();
+    store.close();
+  });
+  const base = await app.listen({ host: '127.0.0.1', port: 0 });
+  const request: RunningApi['request'] = async (method, path, body, headers = {}) => {
+    const response = await fetch(base + path, {
+      method,
+      headers: { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+      ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+    });
+    const text = await response.text();
+    const type = response.headers.get('content-type');
+    const isJson = type?.includes('json') && text !== '';
+    return {
+      status: response.status,
+      type: type?.split(';')[0] ?? null,
+      headers: response.headers,
+      body: isJson ? JSON.parse(text) : text || undefined,
+    };
+  };
+  return { base, store, operations, request };
+}
+
+export const contosoPath = '/v1/routing-domains/11111111-0000-0000-0000-00000000000a';
+export const fabrikamPath = '/v1/routing-domains/22222222-0000-0000-0000-00000000000b';
+
+/** Valid bodies of every kind, by path: a whole tenant, in an order that can be written. */
+export const tenant: [path: string, body: Record<string, unknown>][] = [
+  ['/v1/provider-addresses/192.0.2.1', { interface: 'eth0', prefixLength: 24 }],
+  [contosoPath, { name: 'Contoso', labels: { tier: 'gold' } }],
+  [`${contosoPath}/virtual-subnets/5001`, { addressPrefixes: ['10.1.1.0/24'] }],
+  [`${contosoPath}/virtual-subnets/5002`, { addressPrefixes: ['10.254.254.0/29'], isGatewaySubnet: true }],
+  [
+    `${contosoPath}/lookup-records/web1`,
+    {
+      customerAddress: '10.1.1.11',
+      virtualSubnetId: 5001,
+      macAddress: '02-00-00-AA-BB-CC',
+      providerAddress: '192.0.2.11',
+    },
+  ],
+  [
+    `${contosoPath}/customer-routes/default`,
+    { virtualSubnetId: 5002, destinationPrefix: '0.0.0.0/0', nextHop: '10.254.254.2' },
+  ],
+  [`${contosoPath}/gateway`, { virtualSubnetId: 5002, customerAddresses: ['10.254.254.2'] }],
+  [
+    `${contosoPath}/nat`,
+    {
+      externalAddresses: [{ ipAddress: '203.0.113.1' }],
+      staticMappings: [
+        {
+          protocol: 'tcp',
+          externalIpAddress: '203.0.113.1',
+          externalPort: 8080,
+          internalIpAddress: '10.1.1.11',
+          internalPort: 80,
+        },
+      ],
+    },
+  ],
+];
+
+/** Writes the whole tenant. */
+export async function putTenant(api: RunningApi): Promise<void> {
+  for (const [path, body] of tenant) {
+    const answer = await api.request('PUT', path, body);
+    if (answer.status !== 201) throw new Error(`${path}: ${JSON.stringify(answer.body)}`);
+  }
+}

@@ -1,0 +1,139 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t from 'tap';
+import { ConfigSchema, loadConfig, parseConfig } from '../../src/config/config.ts';
+
+t.test('a file with only the required key has every default', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'hnvgw-config-'));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, 'gateway.yaml');
+  writeFileSync(file, 'uplink:\n  interface: eth1\n');
+  t.strictSame(loadConfig(file), {
+    instance: 'hg',
+    uplink: { interface: 'eth1' },
+    api: { listen: { host: '127.0.0.1', port: 8080 } },
+    store: { path: '/var/lib/hnvgw/hg/store.db' },
+    capacity: {
+      routingDomains: 1024,
+      lookupRecords: 131_072,
+      customerRoutes: 16_384,
+      externalAddresses: 16_384,
+    },
+    log: { level: 'info' },
+  });
+});
+
+t.test('every key can be set', async (t) => {
+  const text = `
+instance: gw2
+uplink: { interface: bond0.12 }
+api: { listen: 'unix:/run/hnvgw/api.sock' }
+store: { path: /srv/hnvgw.db }
+capacity:
+  routingDomains: 65536
+  lookupRecords: 1
+  customerRoutes: 2
+  externalAddresses: 3
+log: { level: debug }
+`;
+  t.strictSame(parseConfig(text, 'f'), {
+    instance: 'gw2',
+    uplink: { interface: 'bond0.12' },
+    api: { listen: { path: '/run/hnvgw/api.sock' } },
+    store: { path: '/srv/hnvgw.db' },
+    capacity: { routingDomains: 65_536, lookupRecords: 1, customerRoutes: 2, externalAddresses: 3 },
+    log: { level: 'debug' },
+  });
+});
+
+t.test('the default path of the store has the instance in it', async (t) => {
+  const config = parseConfig('instance: gw2\nuplink: { interface: eth1 }', 'f');
+  t.equal(config.store.path, '/var/lib/hnvgw/gw2/store.db');
+});
+
+t.test('the API listens on loopback or on a unix socket', async (t) => {
+  const listen = (address: string) =>
+    parseConfig(`uplink: { interface: e }\napi: { listen: '${address}' }`, 'f').api.listen;
+  t.strictSame(listen('127.0.0.1:80'), { host: '127.0.0.1', port: 80 });
+  t.strictSame(listen('127.8.8.8:65535'), { host: '127.8.8.8', port: 65_535 });
+  t.strictSame(listen('[::1]:8080'), { host: '::1', port: 8080 });
+  t.strictSame(listen('unix:/a'), { path: '/a' });
+  for (const address of ['0.0.0.0:8080', '192.0.2.1:80', '[::]:80', 'localhost:80', ':80', '127.1:80']) {
+    t.throws(() => listen(address), { message: /^f:2: api\.listen .* no TLS yet/ }, address);
+  }
+  for (const address of ['127.0.0.1', '127.0.0.1:0', '127.0.0.1:65536', '::1:80', '', '127.0.0.1:8x']) {
+    t.throws(() => listen(address), { message: /^f:2: api\.listen .* must be 127\.0\.0\.1:PORT/ }, address);
+  }
+  t.throws(() => listen('unix:run/x'), { message: /must begin with \// });
+  t.throws(() => listen(`unix:/${'x'.repeat(107)}`), { message: /at most 107 bytes/ });
+});
+
+const refusals: [what: string, text: string, message: RegExp][] = [
+  [
+    'an unknown key',
+    'uplink:\n  interface: e\ncapasity: {}',
+    /^f:3: capasity is no known field; known are instance/,
+  ],
+  [
+    'an unknown key in a section',
+    'uplink:\n  # eth\n  interfac: e',
+    /^f:3: uplink\.interfac is no known field/,
+  ],
+  ['a missing section', 'instance: gw', /^f:1: uplink is missing, and it is required/],
+  ['a missing key', 'instance: gw\nuplink: {}', /^f:2: uplink\.interface is missing/],
+  ['a wrong type', 'uplink:\n  interface: 7', /^f:2: uplink\.interface is 7, but must be of type string/],
+  [
+    'too long an instance',
+    'uplink: { interface: e }\ninstance: gatew',
+    /^f:2: instance is "gatew", but must match/,
+  ],
+  ['a bad interface', 'uplink: { interface: a/b }', /^f:1: uplink\.interface is "a\/b"/],
+  ['too small a number', 'uplink: { interface: e }\ncapacity:\n  routingDomains: 0', /^f:3: .* at least 1/],
+  [
+    'too large a number',
+    'uplink: { interface: e }\ncapacity:\n  routingDomains: 65537',
+    /^f:3: .* at most 65536/,
+  ],
+  ['a fraction', 'uplink: { interface: e }\ncapacity:\n  lookupRecords: 1.5', /^f:3: .* of type integer/],
+  [
+    'an unknown level',
+    'uplink: { interface: e }\nlog:\n  level: loud',
+    /^f:3: log\.level .* one of fatal, error/,
+  ],
+  [
+    'a relative store path',
+    'uplink: { interface: e }\nstore: { path: a.db }',
+    /^f:2: store\.path is "a\.db"/,
+  ],
+  ['an empty section', 'uplink: { interface: e }\n\napi:', /^f:3: api is null, but must be of type object/],
+  ['a key twice', 'instance: a\nuplink: { interface: e }\ninstance: b', /^f:3: Map keys must be unique/],
+  ['broken YAML', 'uplink: { interface: e }\napi: [', /^f:2: /],
+  ['an empty file', '', /^f:1: The configuration is null/],
+  ['a list', '- 1', /^f:1: The configuration is \[1\]/],
+];
+for (const [what, text, message] of refusals) {
+  t.test(`${what} is refused with its line`, async (t) => {
+    t.throws(() => parseConfig(text, 'f'), { code: 'HNV_CONFIG', message });
+  });
+}
+
+t.test('a file that cannot be read is named', async (t) => {
+  t.throws(() => loadConfig('/nonexistent/hnvgw.yaml'), {
+    code: 'HNV_CONFIG',
+    message: /no such file or directory, open '\/nonexistent\/hnvgw\.yaml'/,
+  });
+});
+
+t.test('every key is described', async (t) => {
+  const undescribed: string[] = [];
+  const visit = (schema: object, path: string) => {
+    if (path !== '' && !('description' in schema)) undescribed.push(path);
+    if (!('properties' in schema)) return;
+    for (const [name, child] of Object.entries(schema.properties as Record<string, object>)) {
+      visit(child, `${path}/${name}`);
+    }
+  };
+  visit(ConfigSchema, '');
+  t.strictSame(undescribed, []);
+});
