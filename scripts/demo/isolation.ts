@@ -19,8 +19,8 @@ export async function reachOwnNeighbours({ tenants }: Stage): Promise<Row[]> {
       names.push(typeof answer === 'string' ? answer : answer.server);
     }
     rows.push({
-      what: `${to.ip} is ${title}'s own VM for ${title}`,
-      seen: `${FETCHES} fetches answered by '${[...new Set(names)].join("', '")}'`,
+      what: `${title}'s ${from.ip} reaches its own ${to.ip}`,
+      seen: `${FETCHES} pages, all from '${[...new Set(names)].join("', '")}'`,
       ok: names.every((name) => name === to.name),
     });
   }
@@ -48,13 +48,13 @@ export async function callForeignVm(stage: Stage): Promise<Row[]> {
   );
   return [
     {
-      what: `${fabrikamOnly.ip}, which only Fabrikam has, is out of Contoso's reach`,
-      seen: `${toGateway.length} pings forced to the gateway: ${foreign.received} answered, ${arrived(caller.ip)} seen at the VM`,
+      what: `Contoso's ${caller.ip} cannot reach Fabrikam's ${fabrikamOnly.ip}`,
+      seen: `${toGateway.length} pings got to the gateway, ${arrived(caller.ip)} to the VM, ${foreign.received} answered`,
       ok: toGateway.length === foreign.sent && foreign.received === 0 && arrived(caller.ip) === 0,
     },
     {
-      what: `${fabrikamOnly.ip} is there for Fabrikam`,
-      seen: `${own.received} of ${own.sent} pings answered, ${arrived(owner.ip)} seen at the VM`,
+      what: `Fabrikam's ${owner.ip} can`,
+      seen: `${arrived(owner.ip)} pings got to the VM, ${own.received} answered`,
       ok: own.received === own.sent && arrived(owner.ip) === own.sent,
     },
   ];

@@ -1,26 +1,46 @@
 /** The words around the demo: what is being shown, and how to look at it from another terminal. */
 import { contextNames } from '../../src/gateway/names.ts';
-import { FAR_ADDRESS, INTERNET_ADDRESS, UPLINK_ADDRESS } from '../../test/lab/internet.ts';
+import { FAR_ADDRESS, INTERNET_ADDRESS } from '../../test/lab/internet.ts';
 import { PROVIDER_NIC } from '../../test/lab/ovs-host.ts';
 import { CONTOSO, FABRIKAM, GATEWAY_ADDRESS, HOST_ADDRESSES, MAPPED_PORT } from '../../test/lab/topology.ts';
 import type { Stage } from './stage.ts';
 
-/** What the lab looks like. */
+/** What the lab looks like: hosts, gateway and internet side by side, with what joins them. */
 export const PICTURE: readonly string[] = [
-  'hnvgw: two tenants with the same addresses reach the internet through one gateway',
+  'hnvgw: two tenants with the same addresses reach the internet through one gateway.',
+  'Everything runs in network namespaces of this machine.',
   '',
-  `  host 1  ${HOST_ADDRESSES[0]}                                          (all of it in network namespaces)`,
-  `    Contoso  10.1.1.11, VSID ${CONTOSO.vsid} --+`,
-  `    Fabrikam 10.1.1.11, VSID ${FABRIKAM.vsid} --+   NVGRE on the     gateway                     the internet`,
-  `                                  +-- provider net -- ${GATEWAY_ADDRESS} | ${UPLINK_ADDRESS} -- ${INTERNET_ADDRESS}`,
-  `  host 2  ${HOST_ADDRESSES[1]}            |                    one context a tenant,      ${FAR_ADDRESS}`,
-  `    Contoso  10.1.1.12, VSID ${CONTOSO.vsid} --+                    NAT to Contoso  ${CONTOSO.externalAddress}`,
-  `    Fabrikam 10.1.1.12, VSID ${FABRIKAM.vsid} --+                           Fabrikam ${FABRIKAM.externalAddress}`,
-  `    Fabrikam 10.1.1.13, VSID ${FABRIKAM.vsid} --+`,
+  ...sideBySide([
+    [`host 1  ${HOST_ADDRESSES[0]}`],
+    [`  Contoso   10.1.1.11  VSID ${CONTOSO.vsid}`],
+    [`  Fabrikam  10.1.1.11  VSID ${FABRIKAM.vsid}`, '', `gateway  ${GATEWAY_ADDRESS}`, '', 'internet'],
+    [
+      '',
+      '-- NVGRE --',
+      `  Contoso   ${CONTOSO.externalAddress}`,
+      '-- uplink --',
+      `  router  ${INTERNET_ADDRESS}`,
+    ],
+    [
+      `host 2  ${HOST_ADDRESSES[1]}`,
+      '',
+      `  Fabrikam  ${FABRIKAM.externalAddress}`,
+      '',
+      `  server  ${FAR_ADDRESS}`,
+    ],
+    [`  Contoso   10.1.1.12  VSID ${CONTOSO.vsid}`],
+    [`  Fabrikam  10.1.1.12  VSID ${FABRIKAM.vsid}`],
+    [`  Fabrikam  10.1.1.13  VSID ${FABRIKAM.vsid}`],
+  ]),
 ];
 
+function sideBySide(lines: readonly (readonly string[])[]): string[] {
+  const widths = [0, 1, 2, 3, 4].map((part) => Math.max(...lines.map((line) => line[part]?.length ?? 0)));
+  return lines.map((line) => `  ${line.map((part, i) => part.padEnd(widths[i] ?? 0)).join('  ')}`.trimEnd());
+}
+
 /** Commands for another terminal. */
-export function lookAround({ tenants, gateway, internet, hosts }: Stage): string[] {
+export function lookAround({ lab, tenants, gateway, internet, hosts }: Stage): string[] {
   const curl = `curl --unix-socket ${gateway.api.socketPath} http://localhost`;
   const [{ machines, externalAddress, rdid }] = tenants;
   const enter = (path: string) => `nsenter --net=${path}`;
@@ -28,9 +48,9 @@ export function lookAround({ tenants, gateway, internet, hosts }: Stage): string
   return [
     'The lab stays until Ctrl-C. Look around from another terminal, as root:',
     '',
-    '  All namespaces (demo-*: the lab; the rest: the gateway’s contexts, one a tenant)',
+    `  All namespaces (${lab.name}-*: the lab; ${gateway.instance}-*: the gateway's contexts, one a tenant)`,
     '    ip netns',
-    '  The gateway’s REST API: state of the node, what it was told, its OpenAPI document',
+    "  The gateway's REST API: state of the node, what it was told, its OpenAPI document",
     `    ${curl}/v1/status`,
     `    ${curl}/v1/routing-domains/${rdid}/lookup-records`,
     `    ${curl}/openapi.json`,

@@ -19,20 +19,18 @@ const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 const narration = new Narration();
 
-/** Someone's wish that the demo ends: a signal, or an output that nobody reads any more. */
-const stop = {
-  wished: Promise.withResolvers<void>(),
-  isWished: false,
-  wish(why: string): void {
-    if (stop.isWished) {
-      narration.say(`${why}: already cleaning up`);
-      return;
-    }
-    stop.isWished = true;
-    narration.say(`${why}: cleaning up`);
-    stop.wished.resolve();
-  },
-};
+/** Someone's wish that the demo ends: by a signal, or by closing the output. */
+const stop = { isWished: false, wished: Promise.withResolvers<void>() };
+
+function wishStop(): void {
+  stop.isWished = true;
+  stop.wished.resolve();
+}
+
+function onSignal(signal: NodeJS.Signals): void {
+  narration.say(stop.isWished ? `${signal}: cleaning up already` : `${signal}: cleaning up`);
+  wishStop();
+}
 
 /** Answers the exit status. */
 async function demo(once: boolean): Promise<number> {
@@ -86,10 +84,9 @@ function complain(error: unknown): void {
 }
 
 function readOptions(): { once: boolean; help: boolean } {
-  const { values } = parseArgs({
+  return parseArgs({
     options: { once: { type: 'boolean', default: false }, help: { type: 'boolean', default: false } },
-  });
-  return values;
+  }).values;
 }
 
 async function main(): Promise<number> {
@@ -104,7 +101,9 @@ async function main(): Promise<number> {
     );
     return 1;
   }
-  for (const signal of STOP_SIGNALS) process.on(signal, () => stop.wish(signal));
+  for (const signal of STOP_SIGNALS) process.on(signal, onSignal);
+  // A reader that went away (`| head`) must not leave the lab behind.
+  process.stdout.on('error', wishStop);
   return demo(options.once);
 }
 

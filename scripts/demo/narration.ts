@@ -2,7 +2,7 @@
 import { styleText } from 'node:util';
 
 /** Column at which a step's time stands. */
-const TIME_COLUMN = 98;
+const TIME_COLUMN = 74;
 
 /** Green or red on a terminal, plain everywhere else. */
 export function verdict(ok: boolean): string {

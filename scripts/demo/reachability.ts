@@ -21,10 +21,7 @@ export async function fetchPages({ tenants }: Stage): Promise<Row[]> {
     const answer = readAnswer(await vm.fetch(`http://${FAR_ADDRESS}/`));
     rows.push({
       what: `${title}'s ${vm.ip} fetches a page as ${externalAddress}`,
-      seen:
-        typeof answer === 'string'
-          ? answer
-          : `the page of '${answer.server}' says: you are ${answer.yourAddress}`,
+      seen: typeof answer === 'string' ? answer : `the page says: you are ${answer.yourAddress}`,
       ok:
         typeof answer !== 'string' && answer.server === 'internet' && answer.yourAddress === externalAddress,
     });
@@ -41,7 +38,7 @@ export async function reachMappedPorts({ tenants, internet }: Stage): Promise<Ro
     rows.push({
       what: `${externalAddress}:${MAPPED_PORT} leads to ${title}'s ${vm.ip}:80`,
       seen:
-        typeof answer === 'string' ? answer : `VM '${answer.server}' answers, and sees ${answer.yourAddress}`,
+        typeof answer === 'string' ? answer : `'${answer.server}' answers, and sees ${answer.yourAddress}`,
       ok: typeof answer !== 'string' && answer.server === vm.name && answer.yourAddress === INTERNET_ADDRESS,
     });
   }

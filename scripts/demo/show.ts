@@ -40,7 +40,7 @@ export async function play(lab: Lab, narration: Narration, isStopped: () => bool
   narration.say('Build');
   const stage = await buildStage(lab, narration);
   const uplink = await watchUplink(stage.internet);
-  await narration.step('Both tenants told to the gateway: only through its REST API, PUT by PUT', () =>
+  await narration.step('Both tenants are told to the gateway, by PUTs to its REST API', () =>
     provision(stage),
   );
 
@@ -51,23 +51,19 @@ export async function play(lab: Lab, narration: Narration, isStopped: () => bool
   await trial('Each tenant fetches a page from the internet', () => fetchPages(stage));
   await trial('The internet calls the same port of both tenants', () => reachMappedPorts(stage));
   await trial('Each tenant pings the internet', () => pingInternet(stage));
-  await trial('The hosts’ recordings of all that, decoded by tshark', async () => {
+  await trial('tshark decodes what the hosts recorded of that', async () => {
     await Promise.all(captures.map((capture) => capture.stop()));
     const report = await decodeTunnels(captures, stage.tenants);
     frames.push(...report.lines);
     return report.rows;
   });
-  await trial('Each tenant calls an address that both have', () => reachOwnNeighbours(stage));
-  await trial('Contoso calls an address that only Fabrikam has; its host is made to help', () =>
-    callForeignVm(stage),
-  );
-  await trial('The gateway’s process is killed (SIGKILL) while both tenants ping, and started again', () =>
+  await trial('Each tenant calls 10.1.1.12, which both have', () => reachOwnNeighbours(stage));
+  await trial('Contoso calls 10.1.1.13, which only Fabrikam has', () => callForeignVm(stage));
+  await trial('Both tenants ping; the gateway is killed (SIGKILL), and started again', () =>
     killGateway(stage),
   );
-  await trial('TCP throughput between a VM and the internet (iperf3)', () => measureThroughput(stage));
-  await trial('Counters, state and memory of the gateway', () => readFigures(stage));
-  await trial('The recording of the uplink, from before the first tenant until now', () =>
-    reportUplink(uplink),
-  );
+  await trial('iperf3 between a Contoso VM and the internet', () => measureThroughput(stage));
+  await trial('The gateway is asked for its counters and its state', () => readFigures(stage));
+  await trial('tshark reads what was recorded on the uplink since the beginning', () => reportUplink(uplink));
   return { stage, rows, frames };
 }

@@ -18,8 +18,8 @@ export async function reportUplink(capture: Capture): Promise<Row[]> {
   const leaks = frames.filter((values) => values.some((value) => /(^|,)10\./.test(value)));
   return [
     {
-      what: 'No packet with a tenant’s address on the uplink',
-      seen: `${leaks.length} of ${frames.length} recorded frames`,
+      what: 'No tenant address ever on the uplink',
+      seen: `${leaks.length} of ${frames.length} recorded frames have one`,
       ok: leaks.length === 0 && frames.length > 0 && capture.dropped === 0,
     },
   ];

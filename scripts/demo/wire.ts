@@ -51,7 +51,7 @@ export async function decodeTunnels(
   const examples: string[][] = [];
   for (const tenant of tenants) {
     for (const fromGateway of [false, true]) {
-      const direction = fromGateway ? 'from the gateway' : 'to the gateway';
+      const direction = fromGateway ? 'from gateway' : 'to gateway';
       const vsid = fromGateway ? tenant.vsid : tenant.gatewayVsid;
       const found = frames.filter((frame) => frame.tenant === tenant && frame.fromGateway === fromGateway);
       const right = found.filter(
@@ -60,8 +60,8 @@ export async function decodeTunnels(
       const [example] = found;
       if (example) examples.push([tenant.title, direction, ...describe(example)]);
       rows.push({
-        what: `${tenant.title}'s tunnels ${direction} are NVGRE with VSID ${vsid}`,
-        seen: `${right.length} of ${found.length} frames`,
+        what: `${tenant.title} ${direction}: NVGRE, VSID ${vsid}`,
+        seen: `${right.length} of ${found.length} frames are`,
         ok: found.length > 0 && right.length === found.length,
       });
     }
@@ -81,8 +81,8 @@ function flowIdRow(frames: readonly TunnelFrame[]): Row {
   const steady = [...flows.values()].filter((ids) => ids.size === 1).length;
   const ids = new Set([...flows.values()].flatMap((flow) => [...flow]));
   return {
-    what: 'The gateway gives a flow one FlowID',
-    seen: `${steady} of ${flows.size} flows; ${ids.size} different FlowIDs among them`,
+    what: 'A flow keeps its FlowID',
+    seen: `${steady} of ${flows.size} flows do; they have ${ids.size} different ones`,
     ok: flows.size > 0 && steady === flows.size && ids.size > 1,
   };
 }

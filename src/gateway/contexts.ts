@@ -12,7 +12,7 @@ import { readSysctl, writeSysctl } from '../linux/sysctl.ts';
 import { applyNat } from '../nat/nat.ts';
 import { externalLink, tenantLink } from '../nat/ruleset.ts';
 import type { ContextPlan, NatPlan } from '../policy/plan.ts';
-import { contextCommands, desiredContext, freshContext, readContext } from './context-state.ts';
+import { type ContextState, contextCommands, desiredContext, freshContext, readContext } from './context-state.ts';
 import { type ContextNames, contextNames, isContextNetns } from './names.ts';
 
 /** The context forwards, believes no redirect, sends none, and takes a source only from where it would answer it. */
@@ -54,6 +54,8 @@ function externalMac(rdid: string): string {
 
 export class Contexts {
   readonly #instance: string;
+  /** What each namespace holds, of those that this process has read or made. */
+  readonly #states = new Map<string, ContextState>();
 
   constructor(instance: string) {
     this.#instance = instance;
@@ -77,19 +79,22 @@ export class Contexts {
     const names = this.names(request.rdid);
     const externals = request.nat?.externalAddresses.map((a) => a.address) ?? [];
     const want = desiredContext(request.plan, externals, request.mtu);
-    const adopted = this.#isWhole(names);
-    if (!adopted) await this.#create(names, request);
+    const isNew = !this.#isWhole(names);
+    if (isNew) await this.#create(names, request);
     attach(this.#links(names, request.rdid));
     applyNat(names.netns, request.rdid, request.nat);
-    this.#applySysctls(names.netns);
-    const have = adopted ? await readContext(names.netns) : freshContext(want);
+    if (!this.#states.has(names.netns)) this.#applySysctls(names.netns);
+    const have = isNew ? freshContext(want) : (this.#states.get(names.netns) ?? (await readContext(names.netns)));
     const commands = contextCommands(have, want);
+    this.#states.delete(names.netns); // unknown, should the commands fail half way
     if (commands.length > 0) await ipBatch(commands, { netns: names.netns });
+    this.#states.set(names.netns, want);
   }
 
   /** Removes a context by its namespace's name and waits until the kernel has let go of its links. */
   async remove(netns: string): Promise<void> {
     const digest = netns.slice(this.#instance.length + 1);
+    this.#states.delete(netns);
     const links = [`${this.#instance}h${digest}`, `${this.#instance}x${digest}`];
     if (netnsExists(netns)) await ip(['netns', 'del', netns]);
     const limit = Date.now() + REMOVAL_LIMIT_MS;

@@ -49,6 +49,8 @@ const nft_run_cmd_from_buffer = bind<(context: Context, commands: string) => num
 
 /** NFT_CTX_OUTPUT_JSON; in libnftables 1.0.6 it makes the input JSON too. */
 const OUTPUT_JSON = 1 << 4;
+/** Repetitions of a transaction that was interrupted; more would mean that it is no matter of chance. */
+const INTERRUPTIONS = 20;
 
 /** All commands in one transaction: all take effect at once, or none and HNV_NFTABLES. */
 export function nft(commands: readonly NftCommand[]): void {
@@ -89,8 +91,19 @@ function runJson(commands: readonly NftCommand[], { check } = { check: false }):
   return run(JSON.stringify({ nftables: commands }), { json: true, check });
 }
 
-/** A context belongs to the namespace that it was made in, so each run has its own. */
+/** The kernel gives a transaction up as a whole when a signal comes, such as that of a child's end: then it is repeated. */
 function run(input: string, mode: { json: boolean; check: boolean }): string {
+  for (let left = INTERRUPTIONS; ; left--) {
+    try {
+      return runOnce(input, mode);
+    } catch (error) {
+      if (left === 0 || !(error instanceof HnvError) || !error.message.includes('Interrupted system call')) throw error;
+    }
+  }
+}
+
+/** A context belongs to the namespace that it was made in, so each run has its own. */
+function runOnce(input: string, mode: { json: boolean; check: boolean }): string {
   const context = nft_ctx_new(0);
   if (context === null) throw new HnvError('HNV_NFTABLES', 'libnftables cannot be initialized.');
   try {

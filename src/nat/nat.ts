@@ -5,26 +5,54 @@
 import { inNetns } from '../linux/netns.ts';
 import { nftList, nftScript } from '../linux/nftables.ts';
 import type { NatPlan } from '../policy/plan.ts';
-import { natRuleset, natTable } from './ruleset.ts';
+import { emptyNat, natChanges, natState, natTable, type PresentNat, skeletonMark, skeletonScript } from './ruleset.ts';
 
-/** The mark of the ruleset that is in the thread's namespace now; undefined when there is none of ours. */
-function presentMark(): string | undefined {
-  for (const object of nftList(natTable) ?? []) {
-    const { rule } = object as { rule?: { comment?: string } };
-    if (rule?.comment?.startsWith('hnvgw ')) return rule.comment;
-  }
-  return undefined;
+/** A member of a concatenation as libnftables' JSON has it. */
+type Part = string | number | { prefix: { addr: string; len: number } };
+type Concat = { concat: Part[] };
+
+/** What nftList() gives for our table, as far as it is read here. */
+interface Listed {
+  set?: { name: string; elem?: string[] };
+  map?: { name: string; elem?: [Concat, Concat][] };
+  rule?: { chain: string; comment?: string };
+}
+
+const words = ({ concat }: Concat): string =>
+  concat.map((part) => (typeof part === 'object' ? `${part.prefix.addr}/${part.prefix.len}` : part)).join(' . ');
+
+/** A remote prefix of 32 bits is listed as the address alone. */
+const keyOf = (key: Concat): string => words(key).replace(/ \. ([0-9.]+)$/, ' . $1/32');
+
+function read(objects: readonly Listed[]): { present: PresentNat; isOurs: boolean } {
+  const marks = (chain: string): string[] =>
+    objects.flatMap(({ rule }) => (rule?.chain === chain && rule.comment !== undefined ? [rule.comment] : []));
+  const externals = objects.find(({ set }) => set?.name === 'external')?.set?.elem ?? [];
+  const mappings = objects.find(({ map }) => map?.name === 'mappings')?.map?.elem ?? [];
+  return {
+    isOurs: marks('forward').includes(skeletonMark),
+    present: {
+      externals: new Set(externals),
+      mappings: new Map(mappings.map(([key, value]) => [keyOf(key), words(value)])),
+      sourceMarks: marks('source'),
+    },
+  };
 }
 
 /**
  * Makes the namespace's ruleset the plan's, in one transaction; does nothing when it is so already. Without a plan the
  * ruleset lets nothing through. Throws HNV_NFTABLES.
  */
-export function applyNat(netns: string, rdid: string, plan: NatPlan | undefined): 'unchanged' | 'replaced' {
-  const { script, mark } = natRuleset(rdid, plan);
+export function applyNat(netns: string, rdid: string, plan: NatPlan | undefined): 'unchanged' | 'changed' {
+  const want = natState(rdid, plan);
   return inNetns(netns, () => {
-    if (presentMark() === mark) return 'unchanged';
+    const listed = nftList(natTable) as Listed[] | undefined;
+    const { present, isOurs } = read(listed ?? []);
+    const script = isOurs
+      ? natChanges(present, want)
+      : skeletonScript(listed !== undefined) + natChanges(emptyNat, want);
+    if (script === '') return 'unchanged';
     nftScript(script);
-    return 'replaced';
+    return 'changed';
   });
 }

@@ -9,7 +9,7 @@
  * way to say a map to address and port (nft 1.0.6, Debian 12). All that is put into it was made canonical by `policy/`.
  */
 import { createHash } from 'node:crypto';
-import type { ExternalAddressPlan, NatPlan, PortMappingPlan } from '../policy/plan.ts';
+import type { ExternalAddressPlan, NatPlan } from '../policy/plan.ts';
 
 export const natTable = { family: 'ip', table: 'hnvgw' } as const;
 
@@ -17,16 +17,17 @@ export const natTable = { family: 'ip', table: 'hnvgw' } as const;
 export const tenantLink = 'hnv';
 export const externalLink = 'ext';
 
-/** A ruleset as one transaction, and the mark by which it is known again after a restart. */
-export interface Ruleset {
-  /** Replaces the table as a whole: packets meet the old rules or the new ones, never none. */
-  script: string;
-  /** Comment of the `forward` chain's last rule: digest of the whole ruleset. */
-  mark: string;
-}
+const TABLE = `${natTable.family} ${natTable.table}`;
 
-const elements = (list: readonly string[]): string =>
-  list.length === 0 ? '' : `elements = { ${list.join(', ')} }`;
+/** What of the ruleset depends on the policy; all the rest is the same in every context. */
+export interface NatState {
+  /** Members of the set `external`. */
+  externals: Set<string>;
+  /** Elements of the map `mappings`, key to value, in nft's words. */
+  mappings: Map<string, string>;
+  /** Rules of the chain `source`, in their order. */
+  sources: string[];
+}
 
 /**
  * Source NAT for one of `count` external addresses. A tenant's address always gets the same one (RFC 4787 REQ-2,
@@ -41,23 +42,32 @@ function sourceRules(address: ExternalAddressPlan, index: number, count: number,
   return [`${match}meta l4proto { tcp, udp } snat to ${address.address}:${range}`, whole];
 }
 
-function mappingElement(mapping: PortMappingPlan): string {
-  const outside = [mapping.externalAddress, mapping.protocol, mapping.externalPort, mapping.remotePrefix ?? '0.0.0.0/0'];
-  return `${outside.join(' . ')} : ${mapping.internalAddress} . ${mapping.internalPort}`;
+/**
+ * What the ruleset of a domain should hold. `rdid` seeds the choice among several external addresses, so that a restart
+ * or another node chooses the same. Without a plan nothing is translated, and so nothing passes.
+ */
+export function natState(rdid: string, plan: NatPlan | undefined): NatState {
+  const seed = createHash('sha256').update(rdid).digest().readUInt32LE(0);
+  const addresses = plan?.externalAddresses ?? [];
+  return {
+    externals: new Set(addresses.map(({ address }) => address)),
+    mappings: new Map(
+      (plan?.portMappings ?? []).map((m) => [
+        `${m.externalAddress} . ${m.protocol} . ${m.externalPort} . ${m.remotePrefix ?? '0.0.0.0/0'}`,
+        `${m.internalAddress} . ${m.internalPort}`,
+      ]),
+    ),
+    sources: addresses.flatMap((address, i) => sourceRules(address, i, addresses.length, seed)),
+  };
 }
 
-function body(nat: NatPlan, seed: number): string {
-  const { externalAddresses, portMappings } = nat;
-  const sources = externalAddresses.flatMap((a, i) => sourceRules(a, i, externalAddresses.length, seed));
-  return `
+const SKELETON = `
   set external {
     type ipv4_addr
-    ${elements(externalAddresses.map((a) => a.address))}
   }
   map mappings {
     type ipv4_addr . inet_proto . inet_service . ipv4_addr : ipv4_addr . inet_service
     flags interval
-    ${elements(portMappings.map(mappingElement))}
   }
   chain destination {
     type nat hook prerouting priority dstnat; policy accept;
@@ -65,7 +75,6 @@ function body(nat: NatPlan, seed: number): string {
   }
   chain source {
     type nat hook postrouting priority srcnat; policy accept;
-    ${sources.join('\n    ')}
   }
   chain translated {
     type filter hook postrouting priority 300; policy accept;
@@ -82,17 +91,49 @@ function body(nat: NatPlan, seed: number): string {
     iifname "${externalLink}" oifname "${tenantLink}" ct state established,related accept
     iifname "${externalLink}" oifname "${tenantLink}" ct status dnat accept
 `;
+
+const digest = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 32);
+
+/** Comment of the last rule of `forward`: by it the skeleton is known again after a restart, or known to be another. */
+export const skeletonMark = `hnvgw ${digest(SKELETON)}`;
+
+/** Comment of a rule of `source`. */
+export const sourceMark = (rule: string): string => `hnvgw ${digest(rule)}`;
+
+/** The empty ruleset. `replace` also ends one that is there; without it nothing may be there. */
+export function skeletonScript(replace: boolean): string {
+  const table = `table ${TABLE} {${SKELETON}    counter drop comment "${skeletonMark}"\n  }\n}\n`;
+  return replace ? `delete table ${TABLE}\n${table}` : table;
 }
 
+/** What `have` the kernel reports of its present content: the marks of the source rules stand for their text. */
+export interface PresentNat {
+  externals: ReadonlySet<string>;
+  mappings: ReadonlyMap<string, string>;
+  sourceMarks: readonly string[];
+}
+
+export const emptyNat: PresentNat = { externals: new Set(), mappings: new Map(), sourceMarks: [] };
+
 /**
- * The ruleset of a domain's context. `rdid` seeds the choice among several external addresses, so that a restart or
- * another node chooses the same.
+ * The commands from `have` to `want`, for one transaction; empty when they are alike. What only grows makes no command
+ * that takes something away, for these cost an RCU grace period each time.
  */
-export function natRuleset(rdid: string, nat: NatPlan | undefined): Ruleset {
-  const seed = createHash('sha256').update(rdid).digest().readUInt32LE(0);
-  const rules = body(nat ?? { externalAddresses: [], portMappings: [] }, seed);
-  const mark = `hnvgw ${createHash('sha256').update(rules).digest('hex').slice(0, 32)}`;
-  const table = `table ${natTable.family} ${natTable.table}`;
-  const script = `${table}\ndelete ${table}\n${table} {${rules}    counter drop comment "${mark}"\n  }\n}\n`;
-  return { script, mark };
+export function natChanges(have: PresentNat, want: NatState): string {
+  const lines: string[] = [];
+  const elements = (verb: 'add' | 'delete', set: string, list: string[]): void => {
+    if (list.length > 0) lines.push(`${verb} element ${TABLE} ${set} { ${list.join(', ')} }`);
+  };
+  const stale = [...have.mappings].filter(([key, value]) => want.mappings.get(key) !== value);
+  const fresh = [...want.mappings].filter(([key, value]) => have.mappings.get(key) !== value);
+  elements('delete', 'mappings', stale.map(([key]) => key));
+  elements('delete', 'external', [...have.externals].filter((address) => !want.externals.has(address)));
+  elements('add', 'external', [...want.externals].filter((address) => !have.externals.has(address)));
+  elements('add', 'mappings', fresh.map(([key, value]) => `${key} : ${value}`));
+  const marks = want.sources.map(sourceMark);
+  if (marks.join() !== have.sourceMarks.join()) {
+    if (have.sourceMarks.length > 0) lines.push(`flush chain ${TABLE} source`);
+    for (const rule of want.sources) lines.push(`add rule ${TABLE} source ${rule} comment "${sourceMark(rule)}"`);
+  }
+  return lines.join('\n');
 }

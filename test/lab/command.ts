@@ -1,5 +1,5 @@
 /** Runs one program to its end with an argument array, and keeps track of it so that a closing lab can end it. */
-import { type ChildProcess, execFile } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 
 export interface CommandResult {
   /** Exit code; 128 when a signal ended the program. */
@@ -20,7 +20,8 @@ export interface CommandOptions {
 export type RunningCommands = Set<ChildProcess>;
 
 /**
- * Runs a program; any exit code is a result. Rejects when the program cannot be started or did not end in time.
+ * Runs a program; any exit code is a result. Rejects when the program cannot be started or did not end in time. It has a
+ * session of its own: a Ctrl-C at our terminal must not end the commands that we clean up with.
  */
 export function runCommand(
   running: RunningCommands,
@@ -29,34 +30,37 @@ export function runCommand(
   options: CommandOptions = {},
 ): Promise<CommandResult> {
   const timeoutMs = options.timeoutMs ?? 30_000;
+  const words = [file, ...args].join(' ');
   return new Promise((resolve, reject) => {
-    const child = execFile(
-      file,
-      args,
-      {
-        maxBuffer: 256 * 1024 * 1024,
-        env: options.env ?? process.env,
-      },
-      (error, stdout, stderr) => {
-        running.delete(child);
-        clearTimeout(timer);
-        const words = [file, ...args].join(' ');
-        if (error === null) resolve({ code: 0, stdout, stderr });
-        else if (typeof error.code === 'number') resolve({ code: error.code, stdout, stderr });
-        else if (late) reject(new Error(`${words}: not finished after ${timeoutMs} ms: ${stderr}`));
-        else if (error.signal) resolve({ code: 128, stdout, stderr });
-        else reject(new Error(`${words}: ${error.message}`, { cause: error }));
-      },
-    );
-    running.add(child);
+    const child = spawn(file, args, { detached: true, env: options.env ?? process.env });
+    const output = { stdout: '', stderr: '' };
+    for (const stream of ['stdout', 'stderr'] as const) {
+      child[stream].setEncoding('utf8').on('data', (text: string) => {
+        output[stream] += text;
+      });
+    }
     let late = false;
     const timer = setTimeout(() => {
       late = true;
       child.kill('SIGKILL');
     }, timeoutMs);
+    running.add(child);
+    const ended = () => {
+      running.delete(child);
+      clearTimeout(timer);
+    };
+    child.once('error', (error) => {
+      ended();
+      reject(new Error(`${words}: ${error.message}`, { cause: error }));
+    });
+    child.once('close', (code) => {
+      ended();
+      if (late) reject(new Error(`${words}: not finished after ${timeoutMs} ms: ${output.stderr}`));
+      else resolve({ code: code ?? 128, ...output });
+    });
     // A program that does not read its input may close it first; its exit code tells what matters.
-    child.stdin?.on('error', () => undefined);
-    child.stdin?.end(options.input ?? '');
+    child.stdin.on('error', () => undefined);
+    child.stdin.end(options.input ?? '');
   });
 }
 

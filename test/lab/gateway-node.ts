@@ -1,6 +1,6 @@
 /** The gateway under test: the built program in a namespace with a provider NIC and an uplink, and its REST API. */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
 import { ApiClient } from './api-client.ts';
@@ -74,8 +74,9 @@ export class GatewayNode {
   /** Starts the program and waits until /readyz answers 200. */
   async start(): Promise<void> {
     if (this.#process?.running) throw new Error('the gateway is running already');
-    const args = [process.execPath, PROGRAM, 'gateway', '--config', this.configFile];
-    const started = await this.namespace.spawn(args);
+    // As installed: the program's first line finds node, and says with which options.
+    const env = { PATH: `${dirname(process.execPath)}:${process.env['PATH'] ?? ''}` };
+    const started = await this.namespace.spawn([PROGRAM, 'gateway', '--config', this.configFile], { env });
     this.#process = started;
     await until('the gateway is ready', 60_000, async () => {
       if (!started.running) throw new Error(`the gateway ended:\n${started.tail(40)}`);

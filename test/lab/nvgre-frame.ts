@@ -42,7 +42,13 @@ export function checksum(bytes: Buffer): number {
 }
 
 /** An IPv4 packet with a right header. */
-export function ipv4(source: string, destination: string, protocol: number, payload: Buffer, fragment = 0): Buffer {
+export function ipv4(
+  source: string,
+  destination: string,
+  protocol: number,
+  payload: Buffer,
+  fragment = 0,
+): Buffer {
   const head = Buffer.concat([
     Buffer.from([0x45, 0]),
     word(20 + payload.length),
@@ -57,14 +63,26 @@ export function ipv4(source: string, destination: string, protocol: number, payl
 }
 
 /** An ICMP echo request with `data` behind its header. */
-export function echoRequest(source: string, destination: string, id: number, sequence: number, data = ''): Buffer {
+export function echoRequest(
+  source: string,
+  destination: string,
+  id: number,
+  sequence: number,
+  data = '',
+): Buffer {
   const message = Buffer.concat([Buffer.from([8, 0, 0, 0]), word(id), word(sequence), Buffer.from(data)]);
   message.writeUInt16BE(checksum(message), 2);
   return ipv4(source, destination, 1, message);
 }
 
 /** A UDP datagram without checksum. */
-export function udp(source: string, destination: string, sourcePort: number, port: number, data: string): Buffer {
+export function udp(
+  source: string,
+  destination: string,
+  sourcePort: number,
+  port: number,
+  data: string,
+): Buffer {
   const payload = Buffer.from(data);
   const head = Buffer.concat([word(sourcePort), word(port), word(8 + payload.length), word(0)]);
   return ipv4(source, destination, 17, Buffer.concat([head, payload]));
@@ -90,8 +108,11 @@ export function nvgreFrame(fields: FrameFields): Buffer {
 }
 
 /** What the test reads of a received NVGRE frame; undefined when it is none. */
-export function readNvgre(frame: Buffer): { vsid: number; flowId: number; innerDestinationMac: string; inner: Buffer } | undefined {
-  if (frame.readUInt16BE(12) !== 0x0800 || frame[23] !== 47 || frame.readUInt32BE(34) !== 0x20006558) return undefined;
+export function readNvgre(
+  frame: Buffer,
+): { vsid: number; flowId: number; innerDestinationMac: string; inner: Buffer } | undefined {
+  if (frame.readUInt16BE(12) !== 0x0800 || frame[23] !== 47 || frame.readUInt32BE(34) !== 0x20006558)
+    return undefined;
   const key = frame.readUInt32BE(38);
   const innerDestinationMac = (frame.toString('hex', 42, 48).match(/../g) ?? []).join(':');
   return { vsid: key >>> 8, flowId: key & 255, innerDestinationMac, inner: frame.subarray(56) };

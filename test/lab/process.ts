@@ -43,10 +43,14 @@ export class LabProcess {
     });
   }
 
-  /** Starts a program. `setpriv` ties its life to ours, so that not even a killed test run leaves it behind. */
+  /**
+   * Starts a program. `setpriv` ties its life to ours, so that not even a killed test run leaves it behind. It has a
+   * session of its own: a Ctrl-C at our terminal is for us, who end it in order.
+   */
   static async start(file: string, args: readonly string[], env?: NodeJS.ProcessEnv): Promise<LabProcess> {
     const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', file, ...args], {
       stdio: ['pipe', 'pipe', 'pipe'],
+      detached: true,
       env: env ?? process.env,
     });
     child.stdin?.on('error', () => undefined);

@@ -102,33 +102,35 @@ t.test('a thousand routing domains forward each its own traffic and leave nothin
   const addressOf = async (ns: typeof host, nic: string): Promise<string> =>
     (JSON.parse(await ns.ip('-json', 'link', 'show', 'dev', nic)) as { address: string }[])[0]?.address ?? '';
   const frames = { destinationMac: await addressOf(node.namespace, PROVIDER_NIC), sourceMac: await addressOf(host, 'pa') };
+  /** VSIDs of the domains that have their answer. What the test's own socket loses is asked for again. */
   const forwarding = async (): Promise<Set<number>> => {
-    raw.received.length = 0;
-    await forAll((domain) =>
-      raw.send(
-        nvgreFrame({
-          ...frames,
-          from: HOST,
-          to: GATEWAY,
-          vsid: domain.gatewayVsid,
-          innerDestinationMac: GATEWAY_MAC,
-          innerSourceMac: vmMac(3),
-          inner: echoRequest(vmAddress(3), '198.51.100.1', domain.vsid & 0xffff, 1, domain.rdid),
-        }),
-      ),
-    );
     const answered = new Set<number>();
-    await until('every domain has its answer', 20_000, async () => {
-      for (const frame of raw.received.splice(0)) {
-        const nvgre = readNvgre(frame);
-        // The data says whose request it was; it must come back in that domain's VSID, to that domain's VM.
-        if (nvgre?.inner[20] !== 0 || nvgre.innerDestinationMac !== vmMac(3)) continue;
-        const owner = domains.find((domain) => domain.rdid === nvgre.inner.toString('latin1', 28, 64));
-        if (owner?.vsid !== nvgre.vsid) throw new Error(`an answer for ${owner?.vsid} came in VSID ${nvgre.vsid}`);
-        answered.add(nvgre.vsid);
+    const byRdid = new Map(domains.map((domain) => [domain.rdid, domain]));
+    const take = (frame: Buffer): void => {
+      const nvgre = readNvgre(frame);
+      if (nvgre?.inner[20] !== 0 || nvgre.innerDestinationMac !== vmMac(3)) return;
+      // The data says whose request it was; it must come back in that domain's VSID, to that domain's VM.
+      const owner = byRdid.get(nvgre.inner.toString('latin1', 28, 64));
+      if (owner?.vsid !== nvgre.vsid) throw new Error(`an answer for ${owner?.vsid} came in VSID ${nvgre.vsid}`);
+      answered.add(nvgre.vsid);
+    };
+    for (let round = 0; round < 5 && answered.size < DOMAINS; round++) {
+      for (const domain of domains) {
+        if (answered.has(domain.vsid)) continue;
+        const inner = echoRequest(vmAddress(3), '198.51.100.1', domain.vsid & 0xffff, round, domain.rdid);
+        await raw.send(
+          nvgreFrame({
+            ...frames,
+            ...{ from: HOST, to: GATEWAY, vsid: domain.gatewayVsid, inner },
+            ...{ innerDestinationMac: GATEWAY_MAC, innerSourceMac: vmMac(3) },
+          }),
+        );
       }
-      return answered.size === DOMAINS;
-    }).catch(() => undefined);
+      await until('all answers', 2_000, async () => {
+        for (const frame of raw.received.splice(0)) take(frame);
+        return answered.size === DOMAINS;
+      }).catch(() => t.comment(`round ${round}: ${answered.size} answers`));
+    }
     return answered;
   };
   t.equal((await forwarding()).size, DOMAINS, 'every routing domain carries its own ping to the internet and back');

@@ -1,0 +1,78 @@
+/**
+ * The way through hnvgw: the built gateway in a node of the lab, provisioned through its REST API with one tenant, and
+ * the internet's end of its uplink.
+ */
+import { contextNames } from '../src/gateway/names.ts';
+import type { Fabric } from '../test/lab/fabric.ts';
+import { GatewayNode, PROVIDER_NIC, UPLINK_NIC } from '../test/lab/gateway-node.ts';
+import type { Namespace } from '../test/lab/namespace.ts';
+import {
+  EXTERNAL_ADDRESS,
+  GATEWAY,
+  GATEWAY_PROVIDER_ADDRESS,
+  HOST_PROVIDER_ADDRESS,
+  INTERNET_ADDRESS,
+  RDID,
+  UPLINK_ADDRESS,
+  VM,
+} from './bench-tenant.ts';
+
+export interface GatewayPath {
+  gateway: GatewayNode;
+  /** The routing context of the tenant. */
+  context: string;
+  internet: Namespace;
+  /** The internet's interface on the uplink. */
+  internetNic: string;
+}
+
+const INTERNET_NIC = 'lan0';
+
+/** Builds and starts it; it forwards when this resolves. */
+export async function buildGatewayPath(fabric: Fabric): Promise<GatewayPath> {
+  const { lab } = fabric;
+  const gateway = await GatewayNode.create(fabric, 'gw', `${GATEWAY_PROVIDER_ADDRESS}/24`);
+  const internet = await lab.namespace('inet');
+  await lab.veth(internet, INTERNET_NIC, gateway.namespace, UPLINK_NIC);
+  await internet.ip('addr', 'add', `${INTERNET_ADDRESS}/24`, 'dev', INTERNET_NIC);
+  await gateway.namespace.ipBatch([
+    `addr add ${UPLINK_ADDRESS}/24 dev ${UPLINK_NIC}`,
+    `route add default via ${INTERNET_ADDRESS}`,
+  ]);
+  await gateway.start();
+  await provision(gateway);
+  const context = contextNames(gateway.instance, RDID).netns;
+  return { gateway, context, internet, internetNic: INTERNET_NIC };
+}
+
+async function provision({ api }: GatewayNode): Promise<void> {
+  const base = `/v1/routing-domains/${RDID}`;
+  await api.put(`/v1/provider-addresses/${GATEWAY_PROVIDER_ADDRESS}`, { interface: PROVIDER_NIC, prefixLength: 24 });
+  await api.put(base, { name: 'bench' });
+  await api.put(`${base}/virtual-subnets/${VM.vsid}`, { addressPrefixes: [VM.prefix] });
+  await api.put(`${base}/virtual-subnets/${GATEWAY.vsid}`, { addressPrefixes: [GATEWAY.prefix], isGatewaySubnet: true });
+  const records = [
+    { ...VM, providerAddress: HOST_PROVIDER_ADDRESS },
+    { ...GATEWAY, providerAddress: GATEWAY_PROVIDER_ADDRESS },
+  ];
+  for (const { address, vsid, mac, providerAddress } of records)
+    await api.put(`${base}/lookup-records/${address}`, {
+      customerAddress: address,
+      virtualSubnetId: vsid,
+      macAddress: mac,
+      providerAddress,
+      type: 'static',
+    });
+  await api.put(`${base}/customer-routes/default`, {
+    virtualSubnetId: GATEWAY.vsid,
+    destinationPrefix: '0.0.0.0/0',
+    nextHop: GATEWAY.address,
+    metric: 0,
+  });
+  await api.put(`${base}/gateway`, {
+    virtualSubnetId: GATEWAY.vsid,
+    customerAddresses: [GATEWAY.address],
+    macAddress: GATEWAY.mac,
+  });
+  await api.put(`${base}/nat?wait=10s`, { externalAddresses: [{ ipAddress: EXTERNAL_ADDRESS }], staticMappings: [] });
+}
