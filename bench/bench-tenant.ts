@@ -1,7 +1,12 @@
 /** The one tenant of the bench: the same addresses, as far as a path has them, on every path that is compared. */
 
 export const RDID = '33333333-3333-3333-3333-333333333333';
-export const VM = { address: '10.1.1.11', mac: '02:00:00:70:01:11', vsid: 7001, prefix: '10.1.1.0/24' } as const;
+export const VM = {
+  address: '10.1.1.11',
+  mac: '02:00:00:70:01:11',
+  vsid: 7001,
+  prefix: '10.1.1.0/24',
+} as const;
 /** The gateway's `.2` in the gateway subnet. */
 export const GATEWAY = {
   address: '10.254.254.2',

@@ -22,6 +22,13 @@ export async function buildBenchObjects(): Promise<void> {
   for (const name of ['generator', 'sink'] as const) {
     const flags = ['-O2', '-g', '-target', 'bpf', '-mcpu=v3', '-Wall', '-Wextra', '-Werror'];
     const headers = ['-idirafter', LIBC_HEADERS[process.arch] ?? '/usr/include'];
-    await promisify(execFile)('clang', [...flags, ...headers, '-c', `${SOURCES}${name}.bpf.c`, '-o', benchObject(name)]);
+    await promisify(execFile)('clang', [
+      ...flags,
+      ...headers,
+      '-c',
+      `${SOURCES}${name}.bpf.c`,
+      '-o',
+      benchObject(name),
+    ]);
   }
 }

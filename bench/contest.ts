@@ -24,7 +24,7 @@ export function spread(values: readonly number[]): Spread {
 export async function contest<Name extends string>(
   contenders: Record<Name, Contender>,
   rounds: number,
-  onFigure: (name: Name, round: number, figure: number) => void,
+  onFigure: (name: NoInfer<Name>, round: number, figure: number) => void,
 ): Promise<Record<Name, number[]>> {
   const names = Object.keys(contenders) as Name[];
   const figures = Object.fromEntries(names.map((name) => [name, []])) as unknown as Record<Name, number[]>;

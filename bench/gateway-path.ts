@@ -47,10 +47,16 @@ export async function buildGatewayPath(fabric: Fabric): Promise<GatewayPath> {
 
 async function provision({ api }: GatewayNode): Promise<void> {
   const base = `/v1/routing-domains/${RDID}`;
-  await api.put(`/v1/provider-addresses/${GATEWAY_PROVIDER_ADDRESS}`, { interface: PROVIDER_NIC, prefixLength: 24 });
+  await api.put(`/v1/provider-addresses/${GATEWAY_PROVIDER_ADDRESS}`, {
+    interface: PROVIDER_NIC,
+    prefixLength: 24,
+  });
   await api.put(base, { name: 'bench' });
   await api.put(`${base}/virtual-subnets/${VM.vsid}`, { addressPrefixes: [VM.prefix] });
-  await api.put(`${base}/virtual-subnets/${GATEWAY.vsid}`, { addressPrefixes: [GATEWAY.prefix], isGatewaySubnet: true });
+  await api.put(`${base}/virtual-subnets/${GATEWAY.vsid}`, {
+    addressPrefixes: [GATEWAY.prefix],
+    isGatewaySubnet: true,
+  });
   const records = [
     { ...VM, providerAddress: HOST_PROVIDER_ADDRESS },
     { ...GATEWAY, providerAddress: GATEWAY_PROVIDER_ADDRESS },
@@ -74,5 +80,8 @@ async function provision({ api }: GatewayNode): Promise<void> {
     customerAddresses: [GATEWAY.address],
     macAddress: GATEWAY.mac,
   });
-  await api.put(`${base}/nat?wait=10s`, { externalAddresses: [{ ipAddress: EXTERNAL_ADDRESS }], staticMappings: [] });
+  await api.put(`${base}/nat?wait=10s`, {
+    externalAddresses: [{ ipAddress: EXTERNAL_ADDRESS }],
+    staticMappings: [],
+  });
 }

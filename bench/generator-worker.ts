@@ -21,7 +21,12 @@ object.load();
 const program = object.program(`bench_${tunnel}`);
 const frame = Buffer.from(hexFrame, 'hex');
 object.map('template').update(new Uint8Array(4), encodeTemplate(frame));
-const input = { data: frame, context: encodeXdpContext(frame.length, ifindex), repeat: SLICE, batchSize: BATCH };
+const input = {
+  data: frame,
+  context: encodeXdpContext(frame.length, ifindex),
+  repeat: SLICE,
+  batchSize: BATCH,
+};
 
 console.log('ready');
 for await (const line of createInterface({ input: process.stdin })) {

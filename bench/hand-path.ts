@@ -8,7 +8,12 @@
  */
 import type { Lab } from '../test/lab/lab.ts';
 import type { Namespace } from '../test/lab/namespace.ts';
-import { GATEWAY_PROVIDER_ADDRESS, INTERNET_ADDRESS, ROUTER_ADDRESS, UPLINK_ADDRESS } from './bench-tenant.ts';
+import {
+  GATEWAY_PROVIDER_ADDRESS,
+  INTERNET_ADDRESS,
+  ROUTER_ADDRESS,
+  UPLINK_ADDRESS,
+} from './bench-tenant.ts';
 import { VNI, VXLAN_PORT } from './frames.ts';
 
 export const HAND_PROVIDER_NIC = 'pa0';
@@ -36,7 +41,11 @@ const MASQUERADE = `table ip nat {
 `;
 
 /** Builds it; `short` begins the names of its namespaces. */
-export async function buildHandPath(lab: Lab, short: string, { routed }: { routed: boolean }): Promise<HandPath> {
+export async function buildHandPath(
+  lab: Lab,
+  short: string,
+  { routed }: { routed: boolean },
+): Promise<HandPath> {
   const provider = await lab.namespace(`${short}p`);
   const node = await lab.namespace(`${short}n`);
   const tenant = await lab.namespace(`${short}t`);

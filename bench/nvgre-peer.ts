@@ -27,6 +27,7 @@ import { inNetns } from '../src/linux/netns.ts';
 import { addressBytes, macBytes, prefixBytes } from '../src/policy/address.ts';
 import { routerMac } from '../src/policy/router.ts';
 import type { Fabric } from '../test/lab/fabric.ts';
+import { removeGatewayRemains } from '../test/lab/gateway-remains.ts';
 import type { Namespace } from '../test/lab/namespace.ts';
 import { VM_MTU } from '../test/lab/vm.ts';
 import {
@@ -60,10 +61,11 @@ export async function buildNvgrePeer(fabric: Fabric): Promise<Namespace> {
     `neigh add ${ROUTER_ADDRESS} lladdr ${routerMac} dev eth0`,
     `route add default via ${ROUTER_ADDRESS}`,
   ]);
+  await removeGatewayRemains(INSTANCE);
   const core = EncapCore.open(INSTANCE, CAPACITY);
   lab.onClose(() => {
-    core.unpin();
     core.close();
+    return removeGatewayRemains(INSTANCE);
   });
   inNetns(host.name, () => {
     const links = { provider: ifindexOf(PROVIDER_NIC) ?? 0, port: ifindexOf(PORT) ?? 0 };
@@ -101,12 +103,18 @@ function program(core: EncapCore, links: { provider: number; port: number }): vo
   set(
     'records',
     encodeRecordKey({ domain: DOMAIN, address: addressBytes(GATEWAY.address) }),
-    encodeRecord({ vsid: GATEWAY.vsid, providerAddress: gatewayPa, mac: macBytes(GATEWAY.mac), pad: PADDING }),
+    encodeRecord({
+      vsid: GATEWAY.vsid,
+      providerAddress: gatewayPa,
+      mac: macBytes(GATEWAY.mac),
+      pad: PADDING,
+    }),
   );
 
   // In: any outside address may come from the gateway, with the distributed router's MAC.
   set('providers', encodeProviderKey({ address: hostPa }), encodeProvider({ ifindex: links.provider }));
-  for (const { vsid } of [VM, GATEWAY]) set('subnets', encodeSubnetKey({ vsid }), encodeSubnet({ domain: DOMAIN }));
+  for (const { vsid } of [VM, GATEWAY])
+    set('subnets', encodeSubnetKey({ vsid }), encodeSubnet({ domain: DOMAIN }));
   set('sources', encodeSourceKey({ domain: DOMAIN, address: gatewayPa }), encodeSource({ allowed: 1 }));
   set(
     'wildcards',

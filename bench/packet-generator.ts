@@ -23,7 +23,12 @@ export class PacketGenerator {
   }
 
   /** Starts the process; `inner` is the MAC that the inner frames are for. */
-  static async start(namespace: Namespace, nic: string, tunnel: Tunnel, inner: string): Promise<PacketGenerator> {
+  static async start(
+    namespace: Namespace,
+    nic: string,
+    tunnel: Tunnel,
+    inner: string,
+  ): Promise<PacketGenerator> {
     const frame = templateFrame(tunnel, { nic: await macOf(namespace, nic), inner });
     const worker = [process.execPath, WORKER, tunnel, nic, frame.toString('hex')];
     const started = await namespace.spawn(['taskset', '-c', CORE, 'nice', '-n', PRIORITY, ...worker]);
@@ -39,7 +44,9 @@ export class PacketGenerator {
         if (this.#process.lines.length === before + 1) resolve(JSON.parse(line) as Generated);
       };
       this.#process.onLine(take);
-      void this.#process.exited.then(() => reject(new Error(`the generator ended:\n${this.#process.tail()}`)));
+      void this.#process.exited.then(() =>
+        reject(new Error(`the generator ended:\n${this.#process.tail()}`)),
+      );
       this.#process.write(`${milliseconds}`);
     });
   }

@@ -5,9 +5,9 @@
 import type { Fabric } from '../test/lab/fabric.ts';
 import { PROVIDER_NIC } from '../test/lab/gateway-node.ts';
 import { EXTERNAL_ADDRESS, FLOWS, GATEWAY } from './bench-tenant.ts';
+import type { Contender } from './contest.ts';
 import type { GatewayPath } from './gateway-path.ts';
 import { buildHandPath, HAND_PROVIDER_NIC } from './hand-path.ts';
-import type { Contender } from './contest.ts';
 import { macOf, PacketGenerator } from './packet-generator.ts';
 import { PacketSink } from './packet-sink.ts';
 
@@ -30,7 +30,12 @@ export async function packetRateContenders(
 ): Promise<{ gateway: Contender; hand: Contender; handDirect: Contender }> {
   const { lab } = fabric;
   const conntrack = (netns: string) => async () => {
-    const { stdout } = await lab.runChecked('nsenter', [`--net=/run/netns/${netns}`, '--', 'conntrack', '-C']);
+    const { stdout } = await lab.runChecked('nsenter', [
+      `--net=/run/netns/${netns}`,
+      '--',
+      'conntrack',
+      '-C',
+    ]);
     return Number(stdout);
   };
   const byHand = async (short: string, routed: boolean): Promise<RatePath> => {

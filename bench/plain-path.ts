@@ -36,20 +36,14 @@ export async function buildPlainPath(fabric: Fabric): Promise<PlainPath> {
   await lab.veth(outer, 'upper', internet, 'eth0');
 
   await vm.ipBatch([`addr add ${VM.address}/24 dev eth0`, `route add default via ${ROUTER_ADDRESS}`]);
-  await route(
-    host,
-    { lower: `${ROUTER_ADDRESS}/24`, upper: `${HOST_ADDRESS}/24` },
-    GATEWAY_ADDRESS,
-  );
-  await route(
-    inner,
-    { lower: `${GATEWAY_ADDRESS}/24`, upper: '100.64.0.1/30' },
-    '100.64.0.2',
-    HOST_ADDRESS,
-  );
+  await route(host, { lower: `${ROUTER_ADDRESS}/24`, upper: `${HOST_ADDRESS}/24` }, GATEWAY_ADDRESS);
+  await route(inner, { lower: `${GATEWAY_ADDRESS}/24`, upper: '100.64.0.1/30' }, '100.64.0.2', HOST_ADDRESS);
   await route(context, { lower: '100.64.0.2/30', upper: '100.64.0.5/30' }, '100.64.0.6', '100.64.0.1');
   await route(outer, { lower: '100.64.0.6/30', upper: `${UPLINK_ADDRESS}/24` }, undefined, '100.64.0.5');
-  await internet.ipBatch([`addr add ${INTERNET_ADDRESS}/24 dev eth0`, `route add ${VM.prefix} via ${UPLINK_ADDRESS}`]);
+  await internet.ipBatch([
+    `addr add ${INTERNET_ADDRESS}/24 dev eth0`,
+    `route add ${VM.prefix} via ${UPLINK_ADDRESS}`,
+  ]);
   return { vm, internet };
 }
 

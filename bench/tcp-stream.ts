@@ -13,7 +13,10 @@ interface IperfReport {
 }
 
 /** Starts the server on the internet's side; the contender's figure is Gbit/s as received. */
-export async function tcpContender(vm: Namespace, internet: Namespace): Promise<(direction: Direction) => Contender> {
+export async function tcpContender(
+  vm: Namespace,
+  internet: Namespace,
+): Promise<(direction: Direction) => Contender> {
   const server = await internet.spawn(['iperf3', '--server', '--bind', INTERNET_ADDRESS, '--forceflush']);
   await server.waitFor(/Server listening/);
   return (direction) => async () => {
@@ -26,22 +29,35 @@ export async function tcpContender(vm: Namespace, internet: Namespace): Promise<
   };
 }
 
-/** Packets and bytes that an interface has received and sent so far; a super-packet is one packet. */
-export interface LinkCount {
-  received: { packets: number; bytes: number };
-  sent: { packets: number; bytes: number };
-}
-
 interface IpLink {
-  stats64: { rx: { packets: number; bytes: number }; tx: { packets: number; bytes: number } };
+  stats64: Record<'rx' | 'tx', { packets: number; bytes: number }>;
 }
 
-export async function linkCount(namespace: Namespace, nic: string): Promise<LinkCount> {
-  const [link] = JSON.parse(await namespace.ip('-json', '-statistics', 'link', 'show', nic)) as IpLink[];
-  if (link === undefined) throw new Error(`${namespace.name} has no interface ${nic}`);
-  const { rx, tx } = link.stats64;
+/**
+ * Wraps a contender to count what it moves over an interface, in which a super-packet is one packet: its average size
+ * tells whether they stay whole.
+ */
+export function countSuperPackets(
+  namespace: Namespace,
+  nic: string,
+  way: 'received' | 'sent',
+  contender: Contender,
+): { contender: Contender; bytesPerPacket: () => number } {
+  const total = { packets: 0, bytes: 0 };
+  const read = async () => {
+    const [link] = JSON.parse(await namespace.ip('-json', '-statistics', 'link', 'show', nic)) as IpLink[];
+    if (link === undefined) throw new Error(`${namespace.name} has no interface ${nic}`);
+    return link.stats64[way === 'received' ? 'rx' : 'tx'];
+  };
   return {
-    received: { packets: rx.packets, bytes: rx.bytes },
-    sent: { packets: tx.packets, bytes: tx.bytes },
+    contender: async () => {
+      const before = await read();
+      const figure = await contender();
+      const after = await read();
+      total.packets += after.packets - before.packets;
+      total.bytes += after.bytes - before.bytes;
+      return figure;
+    },
+    bytesPerPacket: () => total.bytes / total.packets,
   };
 }

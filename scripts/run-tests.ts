@@ -12,7 +12,8 @@ const RESULT = /^ {4}(not ok|ok) \d+ - (.*?)(?: # time=.*)?$/;
 const FILE_FAILED = /^not ok \d+ - (.*?)(?: # time=.*)?$/;
 
 const chosen = process.argv.slice(2);
-const files = chosen.length > 0 ? chosen : SUITES.flatMap((suite) => globSync(`test/${suite}/**/*.test.ts`).sort());
+const files =
+  chosen.length > 0 ? chosen : SUITES.flatMap((suite) => globSync(`test/${suite}/**/*.test.ts`).sort());
 
 let passed = 0;
 const failures: string[] = [];

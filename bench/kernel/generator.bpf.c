@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * The traffic generator: run by BPF_PROG_TEST_RUN on live frames, each run makes the next frame of a round of flows and
- * passes it to the stack, as if the NIC had received it. Pages come back as the stack left them, so every frame is
- * written anew from the template. Flows differ in the inner UDP source port; the tunnel header shows the flow as a
- * real encapsulator's does, NVGRE in its FlowID (RFC 7637), VXLAN in its outer source port (RFC 7348).
+ * The traffic generator: run by BPF_PROG_TEST_RUN on live frames, each run makes the next frame of a round of
+ * flows and passes it to the stack, as if the NIC had received it. Pages come back as the stack left them, so
+ * every frame is written anew from the template. Flows differ in the inner UDP source port; the tunnel header
+ * shows the flow as a real encapsulator's does, NVGRE in its FlowID (RFC 7637), VXLAN in its outer source
+ * port (RFC 7348).
  */
 #include <linux/bpf.h>
 #include <linux/udp.h>

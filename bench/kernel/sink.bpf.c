@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * The far end of the packet-rate paths (TC ingress of the internet's side of the uplink): counts and drops the generator's
- * datagrams that arrived translated to the expected public address, and counts apart those that did not. Everything
- * else passes.
+ * The far end of the packet-rate paths (TC ingress of the internet's side of the uplink): counts and drops
+ * the generator's datagrams that arrived translated to the expected public address, and counts apart those
+ * that did not. Everything else passes.
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>

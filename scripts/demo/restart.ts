@@ -66,7 +66,10 @@ class SteadyPing {
   /** Waits for the answer to a request that is at least `count` after the last one answered. */
   async more(count: number): Promise<void> {
     const target = this.#lastAnswered() + count;
-    await until(`ping has its answer ${target}`, 10_000, () => this.#lastAnswered() >= target);
+    await until(`answer ${target} of a ping`, 10_000, () => {
+      if (!this.#process.running) throw new Error(`ping ended:\n${this.#process.tail()}`);
+      return this.#lastAnswered() >= target;
+    });
   }
 
   /** Ends the ping. What was sent last may have had no time for its answer, and is not counted. */

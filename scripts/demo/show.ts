@@ -32,8 +32,9 @@ export async function play(lab: Lab, narration: Narration, isStopped: () => bool
       rows.push(...(await narration.step(what, work)));
     } catch (error) {
       if (isStopped()) throw error;
-      const [reason = ''] = String(error instanceof Error ? error.message : error).split('\n');
-      rows.push({ what, seen: reason, ok: false });
+      const lines = `${error instanceof Error ? error.message : error}`.trimEnd().split('\n');
+      narration.say(...lines.map((line) => `    ${line}`));
+      rows.push({ what, seen: 'could not be carried out, see above', ok: false });
     }
   };
 

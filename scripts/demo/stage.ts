@@ -53,7 +53,7 @@ export async function buildStage(lab: Lab, narration: Narration): Promise<Stage>
     );
     return joined;
   });
-  await narration.step('The gateway (node dist/cli/main.js gateway), knowing nothing yet', () =>
+  await narration.step('The gateway (dist/cli/main.js gateway), knowing nothing yet', () =>
     topology.gateway.start(),
   );
   // Open vSwitch drops a tunnel's first packet while it asks for the MAC of the other end; a ping makes it known.

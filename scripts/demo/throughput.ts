@@ -20,8 +20,18 @@ export async function measureThroughput({ tenants: [contoso], internet }: Stage)
     ['VM to internet', []],
     ['internet to VM', ['-R']],
   ] as const) {
-    const args = ['-c', FAR_ADDRESS, '-p', `${IPERF_PORT}`, '-t', `${SECONDS}`, '-J', ...options];
-    const { stdout } = await vm.namespace.run(['iperf3', ...args]);
+    const args = [
+      '-c',
+      FAR_ADDRESS,
+      '-p',
+      `${IPERF_PORT}`,
+      '-t',
+      `${SECONDS}`,
+      '--connect-timeout',
+      '3000',
+      '-J',
+    ];
+    const { stdout } = await vm.namespace.run(['iperf3', ...args, ...options]);
     const report: IperfReport = JSON.parse(stdout);
     const rate = report.end?.sum_received?.bits_per_second ?? 0;
     rows.push({

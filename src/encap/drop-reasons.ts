@@ -22,8 +22,10 @@ const explanations: Record<NameOf<keyof typeof DropReason>, string> = {
   INNER_ETHERTYPE: 'The inner frame is of a type that this node does not forward.',
   INNER_MALFORMED: 'The inner IP header is malformed, or longer than the frame that carries it.',
   INNER_DESTINATION_UNKNOWN: 'The inner destination MAC is no port of any routing domain on this node.',
-  INNER_DESTINATION_FOREIGN: 'The inner destination MAC is a port of another routing domain than the VSID is.',
-  INNER_SOURCE_ADDRESS: 'The inner source address is not one that a lookup record places at the sending provider address.',
+  INNER_DESTINATION_FOREIGN:
+    'The inner destination MAC is a port of another routing domain than the VSID is.',
+  INNER_SOURCE_ADDRESS:
+    'The inner source address is not one that a lookup record places at the sending provider address.',
   INNER_SOURCE_MAC: 'The inner source MAC is not the one of the lookup record for the inner source address.',
   INNER_TOO_BIG: 'The inner packet is larger than the MTU of the port that it is for.',
   ECN: 'The fabric marked congestion on a flow that does not understand it (RFC 6040 section 4.2).',

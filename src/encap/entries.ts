@@ -64,7 +64,8 @@ export function emptyEntries(): DomainEntries {
   return Object.fromEntries(domainMaps.map((map) => [map, new Map()])) as unknown as DomainEntries;
 }
 
-const text = (bytes: Uint8Array): string => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
+const text = (bytes: Uint8Array): string =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
 
 /** The bytes of a key or value of DomainEntries. */
 export function bytesOf(latin1: string): Uint8Array {
@@ -83,12 +84,22 @@ function addPolicy(entries: DomainEntries, plan: DomainPlan): void {
     add(
       'records',
       encodeRecordKey({ domain, address: addressBytes(address) }),
-      encodeRecord({ vsid, providerAddress: addressBytes(providerAddress), mac: macBytes(mac), pad: PADDING }),
+      encodeRecord({
+        vsid,
+        providerAddress: addressBytes(providerAddress),
+        mac: macBytes(mac),
+        pad: PADDING,
+      }),
     );
   for (const { mac, providerAddress } of plan.wildcards)
     add(
       'wildcards',
-      encodeWildcardKey({ domain, providerAddress: addressBytes(providerAddress), mac: macBytes(mac), pad: PADDING }),
+      encodeWildcardKey({
+        domain,
+        providerAddress: addressBytes(providerAddress),
+        mac: macBytes(mac),
+        pad: PADDING,
+      }),
       encodeWildcard({ allowed: 1 }),
     );
   for (const { prefix, vsid, nextHop } of plan.routes) {

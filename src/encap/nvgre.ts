@@ -3,7 +3,7 @@
  * path of a packet. Decoding keeps the data plane's order of checks and names what is wrong as its drop reasons do.
  */
 import { HnvError } from '../errors.ts';
-import { addressBytes, addressFromBytes, macBytes } from '../policy/address.ts';
+import { addressBytes, macBytes } from '../policy/address.ts';
 
 const ETHERNET_LENGTH = 14;
 const IPV4_LENGTH = 20;
@@ -79,7 +79,12 @@ const macText = (bytes: Uint8Array): string =>
   Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(':');
 
 function encodeEthernet({ destination, source }: EthernetAddresses): Buffer {
-  return Buffer.from([...macBytes(destination), ...macBytes(source), ETHERTYPE_IPV4 >> 8, ETHERTYPE_IPV4 & 0xff]);
+  return Buffer.from([
+    ...macBytes(destination),
+    ...macBytes(source),
+    ETHERTYPE_IPV4 >> 8,
+    ETHERTYPE_IPV4 & 0xff,
+  ]);
 }
 
 function decodeEthernet(bytes: Uint8Array): EthernetAddresses {
@@ -98,13 +103,14 @@ function ipv4Bytes(address: string): Uint8Array {
   return addressBytes(address).subarray(12);
 }
 
-const ipv4Text = (bytes: Uint8Array): string => addressFromBytes(Buffer.concat([addressBytes('0.0.0.0').subarray(0, 12), bytes]));
+const ipv4Text = (bytes: Uint8Array): string => bytes.join('.');
 
 /** The packet's bytes, lengths and checksum filled in. HNV_INTERNAL when a field does not fit its place. */
 export function encodeIpv4(packet: Ipv4Packet): Uint8Array {
   const { options, payload } = packet;
   const header = Buffer.alloc(IPV4_LENGTH + inRange('Length of the options', options.length, 40));
-  if (options.length % 4 !== 0) throw new HnvError('HNV_INTERNAL', 'IPv4 options end on a multiple of 4 bytes.');
+  if (options.length % 4 !== 0)
+    throw new HnvError('HNV_INTERNAL', 'IPv4 options end on a multiple of 4 bytes.');
   header[0] = 0x40 | (header.length / 4);
   header[1] = inRange('TOS', packet.tos, 0xff);
   header.writeUInt16BE(inRange('Total length', header.length + payload.length, 0xffff), 2);
@@ -123,14 +129,19 @@ export function encodeIpv4(packet: Ipv4Packet): Uint8Array {
 /** Bytes behind the total length are padding. HNV_BAD_REQUEST, rule `inner-truncated` or `inner-malformed`. */
 export function decodeIpv4(bytes: Uint8Array): Ipv4Packet {
   const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (view.length < IPV4_LENGTH) refuse('inner-truncated', 'The frame ends before its inner IPv4 header does.');
+  if (view.length < IPV4_LENGTH)
+    refuse('inner-truncated', 'The frame ends before its inner IPv4 header does.');
   const headerLength = (view.readUInt8(0) & 0xf) * 4;
   const total = view.readUInt16BE(2);
   if (view.readUInt8(0) >> 4 !== 4) refuse('inner-malformed', 'The inner packet is not IPv4.');
   if (headerLength < IPV4_LENGTH || total < headerLength || total > view.length)
-    refuse('inner-malformed', `Inner header of ${headerLength} and packet of ${total} bytes, in ${view.length} bytes.`);
+    refuse(
+      'inner-malformed',
+      `Inner header of ${headerLength} and packet of ${total} bytes, in ${view.length} bytes.`,
+    );
   const header = view.subarray(0, headerLength);
-  if (internetChecksum(header) !== 0) refuse('inner-malformed', 'The checksum of the inner IPv4 header is wrong.');
+  if (internetChecksum(header) !== 0)
+    refuse('inner-malformed', 'The checksum of the inner IPv4 header is wrong.');
   const fragment = header.readUInt16BE(6);
   return {
     tos: header.readUInt8(1),
@@ -176,11 +187,15 @@ export function decodeNvgre(bytes: Uint8Array): NvgreFrame {
   const key = frame.readUInt32BE(ETHERNET_LENGTH + IPV4_LENGTH + 4);
   const innerAt = ETHERNET_LENGTH + IPV4_LENGTH + GRE_LENGTH;
   const inner = frame.subarray(innerAt, ETHERNET_LENGTH + frame.readUInt16BE(ETHERNET_LENGTH + 2));
-  if (inner.length < ETHERNET_LENGTH) refuse('inner-truncated', 'The frame ends before its inner Ethernet header does.');
+  if (inner.length < ETHERNET_LENGTH)
+    refuse('inner-truncated', 'The frame ends before its inner Ethernet header does.');
   const etherType = inner.readUInt16BE(12);
   if (VLAN_TAGS.includes(etherType)) refuse('inner-vlan', 'The inner frame has a VLAN tag.');
   if (etherType !== ETHERTYPE_IPV4)
-    refuse('inner-ethertype', `The inner frame is of type 0x${etherType.toString(16).padStart(4, '0')}, not IPv4.`);
+    refuse(
+      'inner-ethertype',
+      `The inner frame is of type 0x${etherType.toString(16).padStart(4, '0')}, not IPv4.`,
+    );
   return {
     ethernet: decodeEthernet(frame),
     outer,
@@ -195,7 +210,8 @@ function decodeOuter(frame: Buffer): OuterHeader {
   const { length } = frame;
   if (length >= ETHERNET_LENGTH && frame.readUInt16BE(12) !== ETHERTYPE_IPV4)
     refuse('not-nvgre', 'The frame is not IPv4.');
-  if (length < ETHERNET_LENGTH + IPV4_LENGTH) refuse('outer-truncated', 'The frame ends before its outer IPv4 header does.');
+  if (length < ETHERNET_LENGTH + IPV4_LENGTH)
+    refuse('outer-truncated', 'The frame ends before its outer IPv4 header does.');
   const ip = frame.subarray(ETHERNET_LENGTH, ETHERNET_LENGTH + IPV4_LENGTH);
   if (ip.readUInt8(9) !== PROTOCOL_GRE) refuse('not-nvgre', `IP protocol ${ip.readUInt8(9)} is not GRE.`);
   if (ip.readUInt8(0) !== 0x45) refuse('outer-options', 'The outer header is not IPv4 of 20 bytes.');
@@ -203,7 +219,8 @@ function decodeOuter(frame: Buffer): OuterHeader {
     refuse('outer-truncated', 'The frame ends before its GRE header does.');
   if (internetChecksum(ip) !== 0) refuse('outer-checksum', 'The checksum of the outer IPv4 header is wrong.');
   const fragment = ip.readUInt16BE(6);
-  if ((fragment & (MORE_FRAGMENTS | OFFSET_MASK)) !== 0) refuse('outer-fragment', 'The outer packet is a fragment.');
+  if ((fragment & (MORE_FRAGMENTS | OFFSET_MASK)) !== 0)
+    refuse('outer-fragment', 'The outer packet is a fragment.');
   const total = ip.readUInt16BE(2);
   if (total < IPV4_LENGTH + GRE_LENGTH || total > length - ETHERNET_LENGTH)
     refuse('outer-truncated', `Outer packet of ${total} bytes in a frame of ${length}.`);

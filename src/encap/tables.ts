@@ -45,7 +45,8 @@ export class DomainTables {
     for (const name of domainMaps)
       for (const [key, value] of map(name).entries())
         this.#entriesOf(ownerOf[name](key, value))[name].set(latin1(key), latin1(value));
-    for (const entries of this.#present.values()) for (const key of entries.ports_by_mac.keys()) this.#countMac(key, 1);
+    for (const entries of this.#present.values())
+      for (const key of entries.ports_by_mac.keys()) this.#countMac(key, 1);
   }
 
   /** Handles of the domains that have entries. */

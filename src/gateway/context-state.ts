@@ -6,10 +6,11 @@
  * MAC by permanent neighbour entries, a MAC that no interface has: were the eBPF program on the root side ever missing,
  * the root namespace would take no frame for its own, and nothing would leak into its routing.
  */
+
+import { ipBatchJson } from '../linux/iproute2.ts';
 import { externalLink, tenantLink } from '../nat/ruleset.ts';
 import type { ContextPlan } from '../policy/plan.ts';
 import { routerMac } from '../policy/router.ts';
-import { ipBatchJson } from '../linux/iproute2.ts';
 
 /** Next hop of the context's default route. Never on a wire: it only names the permanent neighbour. */
 const UPLINK_HOP = '169.254.1.1';
@@ -28,7 +29,11 @@ export interface ContextState {
 }
 
 /** Everything about a context that its namespace must show. */
-export function desiredContext(plan: ContextPlan, externals: string[], mtu: { tenant: number; external: number }): ContextState {
+export function desiredContext(
+  plan: ContextPlan,
+  externals: string[],
+  mtu: { tenant: number; external: number },
+): ContextState {
   const [source] = externals;
   const routes = new Set([`${plan.routerAddress} ${tenantLink} - ${plan.address}`]);
   for (const prefix of plan.tenantPrefixes)
@@ -36,7 +41,10 @@ export function desiredContext(plan: ContextPlan, externals: string[], mtu: { te
   if (source !== undefined) routes.add(`default ${externalLink} ${UPLINK_HOP} ${source}`);
   return {
     up: new Set(['lo', tenantLink, externalLink]),
-    addresses: new Set([`${tenantLink} ${plan.address}/32`, ...externals.map((a) => `${externalLink} ${a}/32`)]),
+    addresses: new Set([
+      `${tenantLink} ${plan.address}/32`,
+      ...externals.map((a) => `${externalLink} ${a}/32`),
+    ]),
     routes,
     neighbours: new Set([
       `${tenantLink} ${plan.routerAddress} ${routerMac}`,
@@ -132,12 +140,14 @@ function addressCommand(verb: 'add' | 'del', address: string): string[] {
 export function contextCommands(have: ContextState, want: ContextState): string[][] {
   const extra = (a: Set<string>, b: Set<string>): string[] => [...a].filter((item) => !b.has(item));
   const commands: string[][] = [];
-  if (have.tenantMac !== want.tenantMac) commands.push(['link', 'set', tenantLink, 'address', want.tenantMac]);
+  if (have.tenantMac !== want.tenantMac)
+    commands.push(['link', 'set', tenantLink, 'address', want.tenantMac]);
   for (const [link, mtu] of want.mtu)
     if (have.mtu.get(link) !== mtu) commands.push(['link', 'set', link, 'mtu', String(mtu)]);
   for (const link of extra(want.up, have.up)) commands.push(['link', 'set', link, 'up']);
   for (const item of extra(want.addresses, have.addresses)) commands.push(addressCommand('add', item));
-  for (const item of extra(want.neighbours, have.neighbours)) commands.push(neighbourCommand('replace', item));
+  for (const item of extra(want.neighbours, have.neighbours))
+    commands.push(neighbourCommand('replace', item));
   for (const item of extra(want.routes, have.routes)) commands.push(routeCommand('replace', item));
   const replaced = new Set([...want.routes].map((route) => route.split(' ')[0]));
   for (const item of extra(have.routes, want.routes))

@@ -12,7 +12,13 @@ import { readSysctl, writeSysctl } from '../linux/sysctl.ts';
 import { applyNat } from '../nat/nat.ts';
 import { externalLink, tenantLink } from '../nat/ruleset.ts';
 import type { ContextPlan, NatPlan } from '../policy/plan.ts';
-import { type ContextState, contextCommands, desiredContext, freshContext, readContext } from './context-state.ts';
+import {
+  type ContextState,
+  contextCommands,
+  desiredContext,
+  freshContext,
+  readContext,
+} from './context-state.ts';
 import { type ContextNames, contextNames, isContextNetns } from './names.ts';
 
 /** The context forwards, believes no redirect, sends none, and takes a source only from where it would answer it. */
@@ -84,7 +90,9 @@ export class Contexts {
     attach(this.#links(names, request.rdid));
     applyNat(names.netns, request.rdid, request.nat);
     if (!this.#states.has(names.netns)) this.#applySysctls(names.netns);
-    const have = isNew ? freshContext(want) : (this.#states.get(names.netns) ?? (await readContext(names.netns)));
+    const have = isNew
+      ? freshContext(want)
+      : (this.#states.get(names.netns) ?? (await readContext(names.netns)));
     const commands = contextCommands(have, want);
     this.#states.delete(names.netns); // unknown, should the commands fail half way
     if (commands.length > 0) await ipBatch(commands, { netns: names.netns });
@@ -100,7 +108,10 @@ export class Contexts {
     const limit = Date.now() + REMOVAL_LIMIT_MS;
     while (links.some((link) => ifindexOf(link) !== undefined)) {
       if (Date.now() > limit)
-        throw new HnvError('HNV_NETNS', `The kernel still has links of ${netns} ${REMOVAL_LIMIT_MS} ms after its removal.`);
+        throw new HnvError(
+          'HNV_NETNS',
+          `The kernel still has links of ${netns} ${REMOVAL_LIMIT_MS} ms after its removal.`,
+        );
       await delay(REMOVAL_POLL_MS);
     }
   }
@@ -108,7 +119,9 @@ export class Contexts {
   #isWhole(names: ContextNames): boolean {
     if (!netnsExists(names.netns)) return false;
     const inside = inNetns(names.netns, () => [ifindexOf(tenantLink), ifindexOf(externalLink)]);
-    return [...inside, ifindexOf(names.tenantPort), ifindexOf(names.externalPort)].every((i) => i !== undefined);
+    return [...inside, ifindexOf(names.tenantPort), ifindexOf(names.externalPort)].every(
+      (i) => i !== undefined,
+    );
   }
 
   /** The root side is up at once, the inside down: so the links stay closed until apply() opens them. */

@@ -71,7 +71,10 @@ export class NodeLinks {
   async findUplink(): Promise<void> {
     const link = (await readLinks()).get(this.#uplinkName);
     if (link === undefined)
-      throw new HnvError('HNV_CONFIG', `uplink.interface: there is no interface ${this.#uplinkName} on this machine.`);
+      throw new HnvError(
+        'HNV_CONFIG',
+        `uplink.interface: there is no interface ${this.#uplinkName} on this machine.`,
+      );
     this.#uplink = { ifindex: link.ifindex, mtu: link.mtu, mac: link.mac };
     const mac = { mac: macBytes(link.mac), pad: new Uint8Array(2) };
     this.#core.map('uplinks').update(encodeInterfaceKey({ ifindex: link.ifindex }), encodeUplink(mac));
@@ -85,18 +88,24 @@ export class NodeLinks {
   /** Makes the map `providers` hold the addresses that really are on their interfaces. */
   async applyProviders(wanted: ReadonlyMap<string, ProviderAddress>): Promise<void> {
     const links = await readLinks();
-    this.#places = new Map([...wanted].map(([address, value]) => [address, this.#placeOf(address, value, links)]));
+    this.#places = new Map(
+      [...wanted].map(([address, value]) => [address, this.#placeOf(address, value, links)]),
+    );
     const map = this.#core.map('providers');
     const keep = new Map<string, number>();
     for (const [address, place] of this.#places)
-      if (typeof place !== 'string') keep.set(Buffer.from(addressBytes(address)).toString('hex'), place.ifindex);
+      if (typeof place !== 'string')
+        keep.set(Buffer.from(addressBytes(address)).toString('hex'), place.ifindex);
     for (const [key, value] of map.entries()) {
       this.#attached.add(decodeProvider(value).ifindex);
       if (!keep.has(Buffer.from(key).toString('hex'))) map.delete(key);
     }
     for (const [address, place] of this.#places)
       if (typeof place !== 'string')
-        map.update(encodeProviderKey({ address: addressBytes(address) }), encodeProvider({ ifindex: place.ifindex }));
+        map.update(
+          encodeProviderKey({ address: addressBytes(address) }),
+          encodeProvider({ ifindex: place.ifindex }),
+        );
   }
 
   /** Puts the programs on uplink and provider interfaces, and takes them off interfaces that are none any more. */
@@ -138,7 +147,8 @@ export class NodeLinks {
     if (link === undefined) return `There is no interface ${value.interface} on this machine.`;
     if (value.interface === this.#uplinkName)
       return `${value.interface} is the uplink; provider and uplink programs cannot share an interface.`;
-    if (!link.addresses.includes(address)) return `The interface ${value.interface} does not have the address ${address}.`;
+    if (!link.addresses.includes(address))
+      return `The interface ${value.interface} does not have the address ${address}.`;
     return { ifindex: link.ifindex, innerMtu: link.mtu - OVERHEAD_IPV4 };
   }
 }

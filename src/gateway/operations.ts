@@ -1,5 +1,11 @@
 /** The API's questions, answered from the data plane and the sequencer of this process. */
-import type { DomainCounters, DropSample, NodeStatus, Operations, ResourceStatus } from '../api/operations.ts';
+import type {
+  DomainCounters,
+  DropSample,
+  NodeStatus,
+  Operations,
+  ResourceStatus,
+} from '../api/operations.ts';
 import type { EncapCore } from '../encap/core.ts';
 import type { DropSamples, SampledDrop } from '../encap/drop-samples.ts';
 import { readStats } from '../encap/stats.ts';

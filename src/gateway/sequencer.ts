@@ -167,7 +167,8 @@ export class Sequencer {
       this.#nodeReason = undefined;
     } catch (error) {
       const reason = sentence(error);
-      if (reason !== this.#nodeReason) this.#log.error({ err: error }, 'cannot set up the node’s own interfaces');
+      if (reason !== this.#nodeReason)
+        this.#log.error({ err: error }, 'cannot set up the node’s own interfaces');
       this.#nodeReason = reason;
       this.#later(this.#nodeFailures++, () => {
         this.#nodeDirty = true;
@@ -187,8 +188,14 @@ export class Sequencer {
     } catch (error) {
       const reason = sentence(error);
       const failures = (before?.failures ?? 0) + 1;
-      if (before?.status.reason !== reason) this.#log.error({ err: error, rdid }, 'cannot set up a routing domain');
-      this.#finish(rdid, { revision, pending: [], failures, status: { state: 'failed', reason, since: now() } });
+      if (before?.status.reason !== reason)
+        this.#log.error({ err: error, rdid }, 'cannot set up a routing domain');
+      this.#finish(rdid, {
+        revision,
+        pending: [],
+        failures,
+        status: { state: 'failed', reason, since: now() },
+      });
       this.#later(failures - 1, () => {
         if (!this.#dirty.has(rdid)) this.#dirty.set(rdid, revision);
       });

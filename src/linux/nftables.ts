@@ -97,7 +97,8 @@ function run(input: string, mode: { json: boolean; check: boolean }): string {
     try {
       return runOnce(input, mode);
     } catch (error) {
-      if (left === 0 || !(error instanceof HnvError) || !error.message.includes('Interrupted system call')) throw error;
+      if (left === 0 || !(error instanceof HnvError) || !error.message.includes('Interrupted system call'))
+        throw error;
     }
   }
 }

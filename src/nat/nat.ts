@@ -5,7 +5,15 @@
 import { inNetns } from '../linux/netns.ts';
 import { nftList, nftScript } from '../linux/nftables.ts';
 import type { NatPlan } from '../policy/plan.ts';
-import { emptyNat, natChanges, natState, natTable, type PresentNat, skeletonMark, skeletonScript } from './ruleset.ts';
+import {
+  emptyNat,
+  natChanges,
+  natState,
+  natTable,
+  type PresentNat,
+  skeletonMark,
+  skeletonScript,
+} from './ruleset.ts';
 
 /** A member of a concatenation as libnftables' JSON has it. */
 type Part = string | number | { prefix: { addr: string; len: number } };
@@ -19,14 +27,18 @@ interface Listed {
 }
 
 const words = ({ concat }: Concat): string =>
-  concat.map((part) => (typeof part === 'object' ? `${part.prefix.addr}/${part.prefix.len}` : part)).join(' . ');
+  concat
+    .map((part) => (typeof part === 'object' ? `${part.prefix.addr}/${part.prefix.len}` : part))
+    .join(' . ');
 
 /** A remote prefix of 32 bits is listed as the address alone. */
 const keyOf = (key: Concat): string => words(key).replace(/ \. ([0-9.]+)$/, ' . $1/32');
 
 function read(objects: readonly Listed[]): { present: PresentNat; isOurs: boolean } {
   const marks = (chain: string): string[] =>
-    objects.flatMap(({ rule }) => (rule?.chain === chain && rule.comment !== undefined ? [rule.comment] : []));
+    objects.flatMap(({ rule }) =>
+      rule?.chain === chain && rule.comment !== undefined ? [rule.comment] : [],
+    );
   const externals = objects.find(({ set }) => set?.name === 'external')?.set?.elem ?? [];
   const mappings = objects.find(({ map }) => map?.name === 'mappings')?.map?.elem ?? [];
   return {

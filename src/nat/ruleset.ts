@@ -126,14 +126,31 @@ export function natChanges(have: PresentNat, want: NatState): string {
   };
   const stale = [...have.mappings].filter(([key, value]) => want.mappings.get(key) !== value);
   const fresh = [...want.mappings].filter(([key, value]) => have.mappings.get(key) !== value);
-  elements('delete', 'mappings', stale.map(([key]) => key));
-  elements('delete', 'external', [...have.externals].filter((address) => !want.externals.has(address)));
-  elements('add', 'external', [...want.externals].filter((address) => !have.externals.has(address)));
-  elements('add', 'mappings', fresh.map(([key, value]) => `${key} : ${value}`));
+  elements(
+    'delete',
+    'mappings',
+    stale.map(([key]) => key),
+  );
+  elements(
+    'delete',
+    'external',
+    [...have.externals].filter((address) => !want.externals.has(address)),
+  );
+  elements(
+    'add',
+    'external',
+    [...want.externals].filter((address) => !have.externals.has(address)),
+  );
+  elements(
+    'add',
+    'mappings',
+    fresh.map(([key, value]) => `${key} : ${value}`),
+  );
   const marks = want.sources.map(sourceMark);
   if (marks.join() !== have.sourceMarks.join()) {
     if (have.sourceMarks.length > 0) lines.push(`flush chain ${TABLE} source`);
-    for (const rule of want.sources) lines.push(`add rule ${TABLE} source ${rule} comment "${sourceMark(rule)}"`);
+    for (const rule of want.sources)
+      lines.push(`add rule ${TABLE} source ${rule} comment "${sourceMark(rule)}"`);
   }
   return lines.join('\n');
 }

@@ -75,7 +75,7 @@ export class GatewayNode {
   async start(): Promise<void> {
     if (this.#process?.running) throw new Error('the gateway is running already');
     // As installed: the program's first line finds node, and says with which options.
-    const env = { PATH: `${dirname(process.execPath)}:${process.env['PATH'] ?? ''}` };
+    const env = { ...process.env, PATH: `${dirname(process.execPath)}:${process.env.PATH ?? ''}` };
     const started = await this.namespace.spawn([PROGRAM, 'gateway', '--config', this.configFile], { env });
     this.#process = started;
     await until('the gateway is ready', 60_000, async () => {

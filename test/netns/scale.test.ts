@@ -3,7 +3,6 @@
  * address, and each is gone without a trace when it is deleted. Time and memory are printed, never judged, except for
  * the bound on memory.
  */
-import { execFileSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import t from 'tap';
 import { BpfMap } from '../../src/linux/bpf-map.ts';
@@ -72,87 +71,106 @@ async function forAll(work: (domain: (typeof domains)[number]) => Promise<unknow
 
 const seconds = (since: number): string => `${((Date.now() - since) / 1000).toFixed(1)} s`;
 
-t.test('a thousand routing domains forward each its own traffic and leave nothing behind', { timeout: 300_000 }, async (t) => {
-  const lab = await Lab.create(`scale${process.pid}`);
-  t.teardown(() => lab.close());
-  const fabric = await Fabric.create(lab);
-  const node = await GatewayNode.create(fabric, 'gw', `${GATEWAY}/24`);
-  const internet = await Internet.create(lab, node.namespace, UPLINK_NIC);
-  await internet.namespace.ip('route', 'add', '100.64.0.0/16', 'via', '198.51.100.2');
-  const host = await lab.namespace('host');
-  await fabric.attach(host, 'pa', { wireFrames: false });
-  await host.ip('addr', 'add', `${HOST}/24`, 'dev', 'pa');
-  await node.start();
-  await node.api.put(`/v1/provider-addresses/${GATEWAY}`, { interface: PROVIDER_NIC, prefixLength: 24 });
-  const links = async (): Promise<string[]> =>
-    (JSON.parse(await node.namespace.ip('-json', 'link', 'show')) as { ifname: string }[]).map((l) => l.ifname);
-  const linksBefore = (await links()).sort();
-  const idle = await node.rssKib();
+t.test(
+  'a thousand routing domains forward each its own traffic and leave nothing behind',
+  { timeout: 300_000 },
+  async (t) => {
+    const lab = await Lab.create(`scale${process.pid}`);
+    t.teardown(() => lab.close());
+    const fabric = await Fabric.create(lab);
+    const node = await GatewayNode.create(fabric, 'gw', `${GATEWAY}/24`);
+    const internet = await Internet.create(lab, node.namespace, UPLINK_NIC);
+    await internet.namespace.ip('route', 'add', '100.64.0.0/16', 'via', '198.51.100.2');
+    const host = await lab.namespace('host');
+    await fabric.attach(host, 'pa', { wireFrames: false });
+    await host.ip('addr', 'add', `${HOST}/24`, 'dev', 'pa');
+    await node.start();
+    await node.api.put(`/v1/provider-addresses/${GATEWAY}`, { interface: PROVIDER_NIC, prefixLength: 24 });
+    const links = async (): Promise<string[]> =>
+      (JSON.parse(await node.namespace.ip('-json', 'link', 'show')) as { ifname: string }[]).map(
+        (l) => l.ifname,
+      );
+    const linksBefore = (await links()).sort();
+    const idle = await node.rssKib();
 
-  let began = Date.now();
-  await forAll((domain) => provision(node.api, domain));
-  t.comment(`provisioned ${DOMAINS} routing domains with ${RECORDS} records each in ${seconds(began)}`);
-  const status = (await node.api.get('/v1/status')) as { routingDomains: unknown };
-  t.same(status.routingDomains, { ready: DOMAINS, pending: 0, failed: 0 });
-  const full = await node.rssKib();
-  t.comment(`resident memory: ${idle >> 10} MiB idle, ${full >> 10} MiB full`);
-  t.ok(full < RSS_LIMIT_KIB, `the process stays under 200 MiB (${full >> 10})`);
+    let began = Date.now();
+    await forAll((domain) => provision(node.api, domain));
+    t.comment(`provisioned ${DOMAINS} routing domains with ${RECORDS} records each in ${seconds(began)}`);
+    const status = (await node.api.get('/v1/status')) as { routingDomains: unknown };
+    t.same(status.routingDomains, { ready: DOMAINS, pending: 0, failed: 0 });
+    const full = await node.rssKib();
+    t.comment(`resident memory: ${idle >> 10} MiB idle, ${full >> 10} MiB full`);
+    t.ok(full < RSS_LIMIT_KIB, `the process stays under 200 MiB (${full >> 10})`);
 
-  const raw = await RawLink.open(host, 'pa');
-  const addressOf = async (ns: typeof host, nic: string): Promise<string> =>
-    (JSON.parse(await ns.ip('-json', 'link', 'show', 'dev', nic)) as { address: string }[])[0]?.address ?? '';
-  const frames = { destinationMac: await addressOf(node.namespace, PROVIDER_NIC), sourceMac: await addressOf(host, 'pa') };
-  /** VSIDs of the domains that have their answer. What the test's own socket loses is asked for again. */
-  const forwarding = async (): Promise<Set<number>> => {
-    const answered = new Set<number>();
-    const byRdid = new Map(domains.map((domain) => [domain.rdid, domain]));
-    const take = (frame: Buffer): void => {
-      const nvgre = readNvgre(frame);
-      if (nvgre?.inner[20] !== 0 || nvgre.innerDestinationMac !== vmMac(3)) return;
-      // The data says whose request it was; it must come back in that domain's VSID, to that domain's VM.
-      const owner = byRdid.get(nvgre.inner.toString('latin1', 28, 64));
-      if (owner?.vsid !== nvgre.vsid) throw new Error(`an answer for ${owner?.vsid} came in VSID ${nvgre.vsid}`);
-      answered.add(nvgre.vsid);
+    const raw = await RawLink.open(host, 'pa');
+    const addressOf = async (ns: typeof host, nic: string): Promise<string> =>
+      (JSON.parse(await ns.ip('-json', 'link', 'show', 'dev', nic)) as { address: string }[])[0]?.address ??
+      '';
+    const frames = {
+      destinationMac: await addressOf(node.namespace, PROVIDER_NIC),
+      sourceMac: await addressOf(host, 'pa'),
     };
-    for (let round = 0; round < 5 && answered.size < DOMAINS; round++) {
-      for (const domain of domains) {
-        if (answered.has(domain.vsid)) continue;
-        const inner = echoRequest(vmAddress(3), '198.51.100.1', domain.vsid & 0xffff, round, domain.rdid);
-        await raw.send(
-          nvgreFrame({
-            ...frames,
-            ...{ from: HOST, to: GATEWAY, vsid: domain.gatewayVsid, inner },
-            ...{ innerDestinationMac: GATEWAY_MAC, innerSourceMac: vmMac(3) },
-          }),
-        );
+    /** VSIDs of the domains that have their answer. What the test's own socket loses is asked for again. */
+    const forwarding = async (): Promise<Set<number>> => {
+      const answered = new Set<number>();
+      const byRdid = new Map(domains.map((domain) => [domain.rdid, domain]));
+      const take = (frame: Buffer): void => {
+        const nvgre = readNvgre(frame);
+        if (nvgre?.inner[20] !== 0 || nvgre.innerDestinationMac !== vmMac(3)) return;
+        // The data says whose request it was; it must come back in that domain's VSID, to that domain's VM.
+        const owner = byRdid.get(nvgre.inner.toString('latin1', 28, 64));
+        if (owner?.vsid !== nvgre.vsid)
+          throw new Error(`an answer for ${owner?.vsid} came in VSID ${nvgre.vsid}`);
+        answered.add(nvgre.vsid);
+      };
+      for (let round = 0; round < 5 && answered.size < DOMAINS; round++) {
+        for (const domain of domains) {
+          if (answered.has(domain.vsid)) continue;
+          const inner = echoRequest(vmAddress(3), '198.51.100.1', domain.vsid & 0xffff, round, domain.rdid);
+          await raw.send(
+            nvgreFrame({
+              ...frames,
+              ...{ from: HOST, to: GATEWAY, vsid: domain.gatewayVsid, inner },
+              ...{ innerDestinationMac: GATEWAY_MAC, innerSourceMac: vmMac(3) },
+            }),
+          );
+        }
+        await until('all answers', 2_000, async () => {
+          for (const frame of raw.received.splice(0)) take(frame);
+          return answered.size === DOMAINS;
+        }).catch(() => t.comment(`round ${round}: ${answered.size} answers`));
       }
-      await until('all answers', 2_000, async () => {
-        for (const frame of raw.received.splice(0)) take(frame);
-        return answered.size === DOMAINS;
-      }).catch(() => t.comment(`round ${round}: ${answered.size} answers`));
+      return answered;
+    };
+    t.equal(
+      (await forwarding()).size,
+      DOMAINS,
+      'every routing domain carries its own ping to the internet and back',
+    );
+
+    const contexts = (): string[] =>
+      readdirSync('/run/netns').filter((name) => name.startsWith(`${node.instance}-`));
+    const before = contexts();
+    began = Date.now();
+    await node.restart('SIGKILL');
+    t.comment(
+      `killed and ready again, all adopted, in ${seconds(began)}; ${(await node.rssKib()) >> 10} MiB`,
+    );
+    t.same(contexts(), before, 'the restart made and removed no namespace');
+    t.equal((await forwarding()).size, DOMAINS, 'every routing domain still forwards after the restart');
+
+    began = Date.now();
+    await forAll((domain) => node.api.delete(`/v1/routing-domains/${domain.rdid}?wait=60s`));
+    t.comment(`removed ${DOMAINS} routing domains in ${seconds(began)}`);
+    await until('the kernel has let go', 60_000, async () => (await links()).length <= linksBefore.length);
+    t.same((await links()).sort(), linksBefore, 'no interface is left');
+    t.same(contexts(), [], 'no namespace is left');
+    const [generation = ''] = readdirSync(pinDirectory(node.instance));
+    for (const name of readdirSync(`${pinDirectory(node.instance)}/${generation}/maps`)) {
+      if (['stats', 'drop_scratch', 'drop_samples', 'providers', 'uplinks'].includes(name)) continue;
+      const map = BpfMap.openPinned(`${pinDirectory(node.instance)}/${generation}/maps/${name}`);
+      t.equal(map?.entries().length, 0, `the map ${name} is empty`);
+      map?.close();
     }
-    return answered;
-  };
-  t.equal((await forwarding()).size, DOMAINS, 'every routing domain carries its own ping to the internet and back');
-
-  const before = execFileSync('ip', ['netns']).toString();
-  began = Date.now();
-  await node.restart('SIGKILL');
-  t.comment(`killed and ready again, all adopted, in ${seconds(began)}; ${(await node.rssKib()) >> 10} MiB`);
-  t.equal(execFileSync('ip', ['netns']).toString(), before, 'the restart made and removed no namespace');
-  t.equal((await forwarding()).size, DOMAINS, 'every routing domain still forwards after the restart');
-
-  began = Date.now();
-  await forAll((domain) => node.api.delete(`/v1/routing-domains/${domain.rdid}?wait=60s`));
-  t.comment(`removed ${DOMAINS} routing domains in ${seconds(began)}`);
-  await until('the kernel has let go', 60_000, async () => (await links()).length <= linksBefore.length);
-  t.same((await links()).sort(), linksBefore, 'no interface is left');
-  t.notMatch(execFileSync('ip', ['netns']).toString(), new RegExp(`^${node.instance}-`, 'm'), 'no namespace is left');
-  const [generation = ''] = readdirSync(pinDirectory(node.instance));
-  for (const name of readdirSync(`${pinDirectory(node.instance)}/${generation}/maps`)) {
-    if (['stats', 'drop_scratch', 'drop_samples', 'providers', 'uplinks'].includes(name)) continue;
-    const map = BpfMap.openPinned(`${pinDirectory(node.instance)}/${generation}/maps/${name}`);
-    t.equal(map?.entries().length, 0, `the map ${name} is empty`);
-    map?.close();
-  }
-});
+  },
+);

@@ -76,7 +76,7 @@ static __always_inline int from_port(struct __sk_buff *skb) {
     struct hnv_record *record;
     struct hnv_stats *count;
     struct iphdr *ip;
-    __u32 length, packets;
+    __u32 length, packets, total;
     int reason = 0;
 
     if (!port)
@@ -88,7 +88,8 @@ static __always_inline int from_port(struct __sk_buff *skb) {
         return drop(skb, port->domain, HNV_DROP_PORT_MALFORMED);
     ip = (void *)(ethernet + 1);
     length = skb->len - ETH_HLEN;
-    if (ip->version != 4 || ip->ihl < 5 || (!skb->gso_size && bpf_ntohs(ip->tot_len) > length))
+    total = bpf_ntohs(ip->tot_len);
+    if (ip->version != 4 || ip->ihl < 5 || (!skb->gso_size && (total < ip->ihl * 4 || total > length)))
         return drop(skb, port->domain, HNV_DROP_PORT_MALFORMED);
     if (!skb->gso_size && length > port->mtu)
         return drop(skb, port->domain, HNV_DROP_TOO_BIG);

@@ -109,7 +109,7 @@ static __always_inline int admit(struct __sk_buff *skb) {
     struct hnv_port *port;
     struct ethhdr inner;
     struct iphdr *ip;
-    __u32 ifindex;
+    __u32 ifindex, packets;
     bool congested;
     int reason;
 
@@ -151,20 +151,22 @@ static __always_inline int admit(struct __sk_buff *skb) {
     if (!skb->gso_size && bpf_ntohs(ip->tot_len) > port->mtu)
         return drop(skb, source.domain, HNV_DROP_INNER_TOO_BIG);
 
+    /* RFC 6040 section 4.2: congestion seen by the fabric goes on to the flow, or the packet goes. */
+    congested = (t->ip.tos & ECN_MASK) == ECN_CE;
+    if (congested && !(ip->tos & ECN_MASK))
+        return drop(skb, source.domain, HNV_DROP_ECN);
+
+    inner = t->inner;
+    ifindex = port->ifindex;
+    packets = packets_in(skb);
+    if (bpf_skb_adjust_room(skb, -(__s32)TUNNEL_LENGTH, BPF_ADJ_ROOM_MAC, decap_flags()) ||
+        bpf_skb_store_bytes(skb, 0, &inner, sizeof(inner), 0) || (congested && !bpf_skb_ecn_set_ce(skb)))
+        return drop(skb, source.domain, HNV_DROP_DECAP_FAILED);
     count = stats_of(source.domain);
     if (count) {
-        count->decap_packets += packets_in(skb);
-        count->decap_bytes += skb->len - ETH_HLEN - TUNNEL_LENGTH;
+        count->decap_packets += packets;
+        count->decap_bytes += skb->len - ETH_HLEN;
     }
-    inner = t->inner;
-    congested = (t->ip.tos & ECN_MASK) == ECN_CE;
-    ifindex = port->ifindex;
-    if (bpf_skb_adjust_room(skb, -(__s32)TUNNEL_LENGTH, BPF_ADJ_ROOM_MAC, decap_flags()) ||
-        bpf_skb_store_bytes(skb, 0, &inner, sizeof(inner), 0))
-        return drop(skb, source.domain, HNV_DROP_DECAP_FAILED);
-    /* RFC 6040 section 4.2: congestion seen by the fabric goes on to the flow, or the packet goes. */
-    if (congested && !bpf_skb_ecn_set_ce(skb))
-        return drop(skb, source.domain, HNV_DROP_ECN);
     skb->mark = 0;
     return bpf_redirect_peer(ifindex, 0);
 }

@@ -1,0 +1,65 @@
+/** The identity of everything that a gateway has made in the kernel: equal before and after means nothing was remade. */
+import { readdirSync } from 'node:fs';
+import { BpfMap } from '../../src/linux/bpf-map.ts';
+import { BpfProgram } from '../../src/linux/bpf-program.ts';
+import { inNetns, netnsInode } from '../../src/linux/netns.ts';
+import { nftList } from '../../src/linux/nftables.ts';
+import { attachedTc } from '../../src/linux/tc.ts';
+import type { GatewayNode } from './gateway-node.ts';
+import { contextNamespaces, pinDirectory } from './gateway-remains.ts';
+
+interface Link {
+  ifindex: number;
+  ifname: string;
+  address: string;
+}
+
+/** Packet counts aside, for they go on counting. */
+const withoutCounters = (json: unknown): string =>
+  JSON.stringify(json, (key, value) => (key === 'packets' || key === 'bytes' ? 0 : value));
+
+function pins(instance: string): Record<string, number> {
+  const ids: Record<string, number> = {};
+  for (const generation of readdirSync(pinDirectory(instance))) {
+    const directory = `${pinDirectory(instance)}/${generation}`;
+    for (const name of readdirSync(`${directory}/maps`)) {
+      const map = BpfMap.openPinned(`${directory}/maps/${name}`);
+      ids[`${generation}/maps/${name}`] = map?.id ?? 0;
+      map?.close();
+    }
+    for (const name of readdirSync(`${directory}/programs`)) {
+      const program = BpfProgram.openPinned(`${directory}/programs/${name}`);
+      ids[`${generation}/programs/${name}`] = program?.id ?? 0;
+      program?.close();
+    }
+  }
+  return ids;
+}
+
+/** Index, name and MAC of links, and the program on each: inodes of namespaces, handles of rules, ids of maps. */
+export async function kernelObjects(node: GatewayNode): Promise<Record<string, unknown>> {
+  const links = JSON.parse(await node.namespace.ip('-json', 'link', 'show')) as Link[];
+  const programs = inNetns(node.namespace.name, () =>
+    links.map(({ ifindex }) => attachedTc(ifindex, 'ingress')),
+  );
+  const objects: Record<string, unknown> = {
+    pins: pins(node.instance),
+    links: links.map(({ ifindex, ifname, address }, i) => ({
+      ifindex,
+      ifname,
+      address,
+      program: programs[i],
+    })),
+  };
+  for (const netns of (await contextNamespaces(node.instance)).sort()) {
+    const show = (...what: string[]): Promise<string> => node.namespace.ip('-n', netns, '-json', ...what);
+    objects[netns] = {
+      inode: String(netnsInode(netns)),
+      ruleset: withoutCounters(inNetns(netns, () => nftList({ family: 'ip', table: 'hnvgw' }))),
+      addresses: (JSON.parse(await show('addr', 'show')) as object[]).map((link) => withoutCounters(link)),
+      routes: await show('route', 'show', 'table', 'all'),
+      neighbours: await show('neigh', 'show', 'nud', 'permanent'),
+    };
+  }
+  return objects;
+}
