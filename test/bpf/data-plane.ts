@@ -145,16 +145,8 @@ export class DataPlane {
 
   /** Puts a frame through the program of the place. Throws when the accounts do not fit the verdict. */
   run(place: Place, frame: Uint8Array, options: RunOptions = {}): Outcome {
-    const ifindex = this.ifindex(options.on ?? DEFAULT_LINKS[place]);
-    const context = Buffer.alloc(SKB.size);
-    context.writeUInt32LE(ifindex, SKB.ifindex);
-    context.writeUInt32LE(ifindex, SKB.ingressIfindex);
-    context.writeUInt32LE(options.mark ?? 0, SKB.mark);
-    for (const [index, word] of (options.control ?? []).entries())
-      context.writeUInt32LE(word, SKB.control + 4 * index);
-    context.writeUInt32LE(options.gsoSize ?? 0, SKB.gsoSize);
-    context.writeUInt32LE(options.gsoSegments ?? 0, SKB.gsoSegments);
     const program = options.program ?? this.object.program(`hnv_${place}`);
+    const context = contextOf(this.ifindex(options.on ?? DEFAULT_LINKS[place]), options);
     const before = this.#allStats();
     const result = inNetns(this.#namespace, () => testRun(program, { data: frame, context }));
     const verdict = VERDICTS[result.retval];
@@ -165,6 +157,12 @@ export class DataPlane {
       mark: Buffer.from(result.context ?? []).readUInt32LE(SKB.mark),
       ...this.#accounts(verdict, before),
     };
+  }
+
+  /** What a program returns that is none of the data plane's. */
+  returnOf(program: BpfProgram, frame: Uint8Array, control: readonly number[]): number {
+    const context = contextOf(this.ifindex('spare'), { control });
+    return inNetns(this.#namespace, () => testRun(program, { data: frame, context })).retval;
   }
 
   #fill(): void {
@@ -209,6 +207,18 @@ export class DataPlane {
       throw new Error(`dropped under ${drop.reason}, but counted as forwarded too: ${JSON.stringify(counted)}`);
     return { ...(drop && { drop }), counted };
   }
+}
+
+/** struct __sk_buff of a packet that arrives on the link of that index. */
+function contextOf(ifindex: number, { mark, control, gsoSize, gsoSegments }: RunOptions): Buffer {
+  const context = Buffer.alloc(SKB.size);
+  context.writeUInt32LE(ifindex, SKB.ifindex);
+  context.writeUInt32LE(ifindex, SKB.ingressIfindex);
+  context.writeUInt32LE(mark ?? 0, SKB.mark);
+  for (const [index, word] of (control ?? []).entries()) context.writeUInt32LE(word, SKB.control + 4 * index);
+  context.writeUInt32LE(gsoSize ?? 0, SKB.gsoSize);
+  context.writeUInt32LE(gsoSegments ?? 0, SKB.gsoSegments);
+  return context;
 }
 
 function growth(
