@@ -13,10 +13,13 @@ import { fileURLToPath } from 'node:url';
 import type { BpfMap } from '../linux/bpf-map.ts';
 import { BpfObject, BpfProgram } from '../linux/bpf-object.ts';
 import { ensureBpffs } from '../linux/bpffs.ts';
+import { attachClsact } from '../linux/clsact.ts';
 import { attachTc, detachTc } from '../linux/tc.ts';
 import { layoutVersion } from './layout.generated.ts';
 
 const OBJECT = fileURLToPath(new URL('../../dist/bpf/hnvgw.bpf.o', import.meta.url));
+/** First part of every program's name: by it they are known among the programs of others on an interface. */
+export const OWNER = 'hnv';
 const PINS = '/sys/fs/bpf/hnvgw';
 
 /** How many of each the maps have room for. */
@@ -88,11 +91,16 @@ export class EncapCore {
 
   /** Puts the program for that kind of place on the interface, instead of an older one of ours, atomically. */
   attach(place: Place, ifindex: number): 'attached' | 'replaced' | 'unchanged' {
-    return attachTc(ifindex, 'ingress', this.program(place));
+    const program = this.program(place);
+    // tcx spares each packet the classifier, but costs an RCU grace period to attach and one more when its interface
+    // goes: worth it on the few interfaces that all traffic passes, not on two for each of thousands of domains.
+    const isShared = place === 'provider' || place === 'uplink';
+    return isShared ? attachTc(ifindex, 'ingress', program) : attachClsact(ifindex, 'ingress', program);
   }
 
+  /** Takes the program off a provider interface. */
   detach(ifindex: number): void {
-    detachTc(ifindex, 'ingress');
+    detachTc(ifindex, 'ingress', OWNER);
   }
 
   program(place: Place): BpfProgram {
@@ -122,7 +130,7 @@ export class EncapCore {
   #adopt(place: Place): BpfProgram {
     const directory = join(this.#root, this.#generation, 'programs');
     const path = join(directory, place);
-    const loaded = this.#object.program(`hnv_${place}`);
+    const loaded = this.#object.program(`${OWNER}_${place}`);
     const pinned = existsSync(path) ? BpfProgram.openPinned(path) : undefined;
     if (pinned?.tag === loaded.tag) return pinned;
     pinned?.close();

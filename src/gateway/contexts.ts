@@ -21,10 +21,15 @@ import {
 } from './context-state.ts';
 import { type ContextNames, contextNames, isContextNetns } from './names.ts';
 
-/** The context forwards, believes no redirect, sends none, and takes a source only from where it would answer it. */
+/**
+ * The context forwards, believes no redirect and sends none. From the uplink it takes a source only where it would answer
+ * it (RFC 3704 strict); what comes from the tenant was admitted by the encap core, which knows better.
+ */
 const SYSCTLS: readonly (readonly [path: string, value: string])[] = [
   ['net/ipv4/ip_forward', '1'],
-  ['net/ipv4/conf/all/rp_filter', '1'],
+  ['net/ipv4/conf/all/rp_filter', '0'],
+  [`net/ipv4/conf/${tenantLink}/rp_filter`, '0'],
+  [`net/ipv4/conf/${externalLink}/rp_filter`, '1'],
   ['net/ipv4/conf/all/accept_redirects', '0'],
   ['net/ipv4/conf/all/send_redirects', '0'],
   [`net/ipv4/conf/${tenantLink}/send_redirects`, '0'],

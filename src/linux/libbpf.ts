@@ -224,6 +224,32 @@ export const bpf_tc_detach = bind<(hook: TcHook, options: TcOptions) => number>(
 export const bpf_tc_query = bind<(hook: TcHook, options: TcOptions) => number>(
   'int bpf_tc_query(bpf_tc_hook *hook, _Inout_ bpf_tc_opts *opts)',
 );
+/** struct bpf_prog_attach_opts. */
+export interface ProgramAttachOptions {
+  sz: number;
+  flags: number;
+  replace_prog_fd: number;
+}
+koffi.struct('bpf_prog_attach_opts', { sz: 'size_t', flags: 'uint32_t', replace_prog_fd: 'int' });
+export const programAttachOptionsSize = koffi.sizeof('bpf_prog_attach_opts');
+export const bpf_prog_attach_opts = bind<
+  (fd: number, target: number, type: number, options: ProgramAttachOptions) => number
+>('int bpf_prog_attach_opts(int fd, int target, int type, bpf_prog_attach_opts *opts)');
+export const bpf_prog_detach2 = bind<(fd: number, target: number, type: number) => number>(
+  'int bpf_prog_detach2(int fd, int target, int type)',
+);
+export const bpf_prog_query = bind<
+  (
+    target: number,
+    type: number,
+    flags: number,
+    attachFlags: Uint32Array,
+    ids: Uint32Array,
+    count: Uint32Array,
+  ) => number
+>(
+  'int bpf_prog_query(int target, int type, uint32_t flags, _Out_ uint32_t *attach_flags, _Out_ uint32_t *ids, _Inout_ uint32_t *count)',
+);
 export const bpf_xdp_attach = bind<
   (ifindex: number, fd: number, flags: number, options: XdpAttachOptions | null) => number
 >('int bpf_xdp_attach(int ifindex, int fd, uint32_t flags, bpf_xdp_attach_opts *opts)');

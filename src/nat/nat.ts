@@ -42,7 +42,7 @@ function read(objects: readonly Listed[]): { present: PresentNat; isOurs: boolea
   const externals = objects.find(({ set }) => set?.name === 'external')?.set?.elem ?? [];
   const mappings = objects.find(({ map }) => map?.name === 'mappings')?.map?.elem ?? [];
   return {
-    isOurs: marks('forward').includes(skeletonMark),
+    isOurs: marks('leaving').includes(skeletonMark),
     present: {
       externals: new Set(externals),
       mappings: new Map(mappings.map(([key, value]) => [keyOf(key), words(value)])),

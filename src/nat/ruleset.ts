@@ -1,9 +1,10 @@
 /**
  * NAT policy of one routing domain as an nftables ruleset. Pure: what comes out depends only on the plan.
  *
- * The ruleset fails closed. Forwarding has policy drop; what may go out is accepted there, and the last chain behind
- * source NAT lets nothing out whose source is not one of the domain's own external addresses. Without a NAT policy
- * that set is empty, and nothing leaves.
+ * The ruleset fails closed. The chain `leaving`, behind source NAT, has policy drop: to the uplink it lets what was
+ * translated and what the context says under an external address of its own; to the tenant, what answers a tenant and
+ * what came by a port mapping. One chain there instead of one in the forward hook and another one behind NAT: each
+ * costs every packet a traversal.
  *
  * It is written in nft's own language, which an operator reads as `nft list ruleset` shows it; libnftables' JSON has no
  * way to say a map to address and port (nft 1.0.6, Debian 12). All that is put into it was made canonical by `policy/`.
@@ -76,25 +77,23 @@ const SKELETON = `
   chain source {
     type nat hook postrouting priority srcnat; policy accept;
   }
-  chain translated {
-    type filter hook postrouting priority 300; policy accept;
-    oifname "${externalLink}" ip saddr != @external counter drop
-  }
   chain input {
     type filter hook input priority filter; policy drop;
     ct state established,related accept
     icmp type echo-request accept
   }
-  chain forward {
-    type filter hook forward priority filter; policy drop;
-    iifname "${tenantLink}" oifname "${externalLink}" accept
-    iifname "${externalLink}" oifname "${tenantLink}" ct state established,related accept
-    iifname "${externalLink}" oifname "${tenantLink}" ct status dnat accept
+  chain leaving {
+    type filter hook postrouting priority 300; policy drop;
+    oifname "${externalLink}" ct status snat,dnat accept
+    oifname "${externalLink}" ip saddr @external accept
+    oifname "${tenantLink}" ct state established,related accept
+    oifname "${tenantLink}" ct status dnat accept
+    oifname "lo" accept
 `;
 
 const digest = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 32);
 
-/** Comment of the last rule of `forward`: by it the skeleton is known again after a restart, or known to be another. */
+/** Comment of the last rule of `leaving`: by it the skeleton is known again after a restart, or known to be another. */
 export const skeletonMark = `hnvgw ${digest(SKELETON)}`;
 
 /** Comment of a rule of `source`. */

@@ -1,7 +1,7 @@
 // The owner of the maps, on real maps: writes differences only, takes away only what is the domain's, adopts what it finds.
 import t from 'tap';
 import { type DomainEntries, domainEntries, domainMaps } from '../../src/encap/entries.ts';
-import { encodeExternalKey, encodeSubnetKey, decodeExternal, decodeSubnet } from '../../src/encap/layout.generated.ts';
+import { decodeExternal, decodeSubnet, encodeExternalKey, encodeSubnetKey } from '../../src/encap/layout.generated.ts';
 import { encodeNvgre } from '../../src/encap/nvgre.ts';
 import { DomainTables } from '../../src/encap/tables.ts';
 import { addressBytes } from '../../src/policy/address.ts';
@@ -204,6 +204,8 @@ t.test('new tables on filled maps know what is there: they write nothing twice, 
   const tampered = content(dataPlane);
   for (const plan of [ours, theirs]) adopted.apply(plan.handle, entriesOf(plan));
   t.same(content(dataPlane), tampered, 'applying what is there writes nothing');
+  tamper(dataPlane);
+  t.same(content(dataPlane), before, 'tampering twice undoes it');
   for (const handle of adopted.domains()) adopted.remove(handle);
   for (const [name, entries] of Object.entries(content(dataPlane))) t.same(entries, [], name);
 });

@@ -1,7 +1,9 @@
 /** The identity of everything that a gateway has made in the kernel: equal before and after means nothing was remade. */
 import { readdirSync } from 'node:fs';
+import { OWNER } from '../../src/encap/core.ts';
 import { BpfMap } from '../../src/linux/bpf-map.ts';
 import { BpfProgram } from '../../src/linux/bpf-program.ts';
+import { attachedClsact } from '../../src/linux/clsact.ts';
 import { inNetns, netnsInode } from '../../src/linux/netns.ts';
 import { nftList } from '../../src/linux/nftables.ts';
 import { attachedTc } from '../../src/linux/tc.ts';
@@ -40,7 +42,7 @@ function pins(instance: string): Record<string, number> {
 export async function kernelObjects(node: GatewayNode): Promise<Record<string, unknown>> {
   const links = JSON.parse(await node.namespace.ip('-json', 'link', 'show')) as Link[];
   const programs = inNetns(node.namespace.name, () =>
-    links.map(({ ifindex }) => attachedTc(ifindex, 'ingress')),
+    links.map(({ ifindex }) => attachedTc(ifindex, 'ingress', OWNER) ?? attachedClsact(ifindex, 'ingress')),
   );
   const objects: Record<string, unknown> = {
     pins: pins(node.instance),

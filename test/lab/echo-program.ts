@@ -1,0 +1,94 @@
+/**
+ * A program for a lab's namespaces: both sides of a small conversation over UDP and TCP. `serve NAME udp:ADDRESS:PORT …`
+ * answers whatever is said with its own name, whom it sees and what was said, and says `listening` when all are open.
+ * `ask udp|tcp ADDRESS PORT WORD COUNT FROM FROMPORT MILLISECONDS` says the word from so many sockets at once (`-` and 0:
+ * any) and prints the answers as one line of JSON, null for each that did not come in time.
+ */
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { connect, createServer } from 'node:net';
+
+const [mode, ...words] = process.argv.slice(2);
+
+async function serve(name: string, endpoints: string[]): Promise<void> {
+  const answer = (address: string | undefined, port: number | undefined, said: Buffer): string =>
+    `${JSON.stringify({ server: name, address, port, said: said.toString().trim() })}\n`;
+  for (const endpoint of endpoints) {
+    const [protocol, address = '', port = ''] = endpoint.split(':');
+    if (protocol === 'udp') {
+      const socket = createSocket('udp4');
+      socket.on('message', (said, from) => {
+        // A reply that the network refuses is none; the asker notices.
+        socket.send(answer(from.address, from.port, said), from.port, from.address, () => undefined);
+      });
+      socket.bind(Number(port), address);
+      await once(socket, 'listening');
+    } else {
+      const server = createServer((socket) => {
+        socket.on('error', () => socket.destroy());
+        socket.once('data', (said) => socket.end(answer(socket.remoteAddress, socket.remotePort, said)));
+      });
+      server.listen(Number(port), address);
+      await once(server, 'listening');
+    }
+  }
+  process.stdout.write('listening\n');
+}
+
+interface Question {
+  address: string;
+  port: number;
+  word: string;
+  from: string | undefined;
+  fromPort: number;
+}
+
+async function askUdp(question: Question, signal: AbortSignal): Promise<string | null> {
+  const socket = createSocket('udp4');
+  try {
+    socket.bind(question.fromPort, question.from);
+    await once(socket, 'listening');
+    socket.send(question.word, question.port, question.address, () => undefined);
+    const [answer] = await once(socket, 'message', { signal });
+    return String(answer);
+  } catch {
+    return null;
+  } finally {
+    socket.close();
+  }
+}
+
+async function askTcp(question: Question, signal: AbortSignal): Promise<string | null> {
+  const { address: host, port, from, fromPort } = question;
+  const local = { ...(from && { localAddress: from }), ...(fromPort > 0 && { localPort: fromPort }) };
+  const socket = connect({ host, port, ...local });
+  try {
+    await once(socket, 'connect', { signal });
+    socket.write(`${question.word}\n`);
+    const [answer] = await once(socket, 'data', { signal });
+    return String(answer);
+  } catch {
+    return null;
+  } finally {
+    socket.destroy();
+  }
+}
+
+async function ask(protocol: string, args: string[]): Promise<void> {
+  const [address = '', port, word = '', count, from = '-', fromPort, milliseconds] = args;
+  const signal = AbortSignal.timeout(Number(milliseconds));
+  const question = {
+    address,
+    port: Number(port),
+    word,
+    from: from === '-' ? undefined : from,
+    fromPort: Number(fromPort),
+  };
+  const asker = protocol === 'udp' ? askUdp : askTcp;
+  const answers = await Promise.all(Array.from({ length: Number(count) }, () => asker(question, signal)));
+  const values: unknown[] = answers.map((answer) => (answer === null ? null : JSON.parse(answer)));
+  process.stdout.write(`${JSON.stringify(values)}\n`, () => process.exit());
+}
+
+const [first = '', ...rest] = words;
+await (mode === 'serve' ? serve(first, rest) : ask(first, rest));
