@@ -17,7 +17,7 @@ import { buildPlainPath } from './plain-path.ts';
 import { type Comparison, judge, table, writeResults } from './report.ts';
 import { countSuperPackets, tcpContender } from './tcp-stream.ts';
 
-const ROUNDS = { packetRate: 7, tcp: 5 };
+const ROUNDS = { packetRate: 15, tcp: 5 };
 /** Packets of this size or less on average have been cut on their way. */
 const PROVIDER_MTU = 1500;
 

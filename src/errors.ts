@@ -17,9 +17,12 @@ export const errorCatalogue = {
   HNV_BAD_REQUEST: { status: 400, fault: 'user', title: 'The request is malformed' },
   HNV_INVALID_FIELD: { status: 400, fault: 'user', title: 'A field breaks a rule' },
   HNV_NOT_FOUND: { status: 404, fault: 'user', title: 'There is no such resource' },
+  HNV_METHOD_NOT_ALLOWED: { status: 405, fault: 'user', title: 'The resource has no such method' },
   HNV_CONFLICT: { status: 409, fault: 'user', title: 'The request conflicts with another resource' },
   HNV_IN_USE: { status: 409, fault: 'user', title: 'Another resource still depends on this one' },
   HNV_PRECONDITION_FAILED: { status: 412, fault: 'user', title: 'The resource has changed' },
+  HNV_TOO_LARGE: { status: 413, fault: 'user', title: 'The body is too large' },
+  HNV_MEDIA_TYPE: { status: 415, fault: 'user', title: 'The body is of a type that is not taken' },
   HNV_CAPACITY: { status: 507, fault: 'system', title: 'This node is full' },
   HNV_INTERNAL: { status: 500, fault: 'system', title: 'Internal error' },
   // Configuration and start

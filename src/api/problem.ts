@@ -24,6 +24,14 @@ export const Problem = Type.Object(
   { $id: 'Problem', description: 'An error (RFC 9457)', additionalProperties: false },
 );
 
+/** Codes of the refusals that HTTP has a status of its own for. */
+const httpCodes: Record<number, ErrorCode> = {
+  404: 'HNV_NOT_FOUND',
+  405: 'HNV_METHOD_NOT_ALLOWED',
+  413: 'HNV_TOO_LARGE',
+  415: 'HNV_MEDIA_TYPE',
+};
+
 /** Answers a request with the problem that the error stands for. */
 export function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const problem = problemOf(error);
@@ -42,7 +50,7 @@ function problemOf(error: unknown): Static<typeof Problem> {
   // Fastify's own refusals (RFC 9110 statuses such as 413 and 415) keep the status that HTTP has for them.
   const status = error instanceof Error ? (error as FastifyError).statusCode : undefined;
   if (error instanceof Error && status !== undefined && status >= 400 && status < 500) {
-    return problem('HNV_BAD_REQUEST', status, `${error.message.replace(/\.$/, '')}.`);
+    return problem(httpCodes[status] ?? 'HNV_BAD_REQUEST', status, `${error.message.replace(/\.$/, '')}.`);
   }
   return problem(
     'HNV_INTERNAL',
@@ -55,7 +63,7 @@ function problem(code: ErrorCode, status: number, detail: string): Static<typeof
   return { type: `/errors/${code}`, title: errorCatalogue[code].title, status, detail, code };
 }
 
-/** A refusal that HTTP has a status of its own for; its code is HNV_BAD_REQUEST. */
+/** A refusal that HTTP has a status of its own for. */
 export class HttpRefusal extends Error {
   readonly statusCode: number;
 

@@ -8,6 +8,7 @@ import type { ListenAddress } from '../config/listen-address.ts';
 import { EncapCore } from '../encap/core.ts';
 import { DropSamples } from '../encap/drop-samples.ts';
 import { DomainTables } from '../encap/tables.ts';
+import { ensureBpffs } from '../linux/bpffs.ts';
 import { probeFeatures, requireFeatures } from '../linux/features.ts';
 import { openStore } from '../store/sqlite.ts';
 import { Contexts } from './contexts.ts';
@@ -34,6 +35,7 @@ async function listen(app: FastifyInstance, address: ListenAddress): Promise<voi
 export async function runGateway(config: Config): Promise<void> {
   const started = new Date();
   const log = pino({ level: config.log.level });
+  ensureBpffs(); // a fresh machine may have it unmounted, which is no lack of the kernel's
   const features = probeFeatures();
   requireFeatures(features);
   for (const { name, present, note } of features) if (!present) log.warn({ feature: name }, note);

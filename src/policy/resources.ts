@@ -41,7 +41,11 @@ export const RoutingDomain = Type.Object(
     name: Type.String({ minLength: 1, maxLength: 128 }),
     description: Type.Optional(Type.String({ maxLength: 1024 })),
     labels: Type.Optional(
-      Type.Record(Type.String({ pattern: '^[A-Za-z0-9._/-]{1,63}$' }), Type.String({ maxLength: 256 })),
+      Type.Record(
+        Type.String({ pattern: '^[A-Za-z0-9._/-]{1,63}$' }),
+        Type.String({ maxLength: 256 }),
+        closed,
+      ),
     ),
   },
   closed,

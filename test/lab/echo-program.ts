@@ -2,11 +2,13 @@
  * A program for a lab's namespaces: both sides of a small conversation over UDP and TCP. `serve NAME udp:ADDRESS:PORT …`
  * answers whatever is said with its own name, whom it sees and what was said, and says `listening` when all are open.
  * `ask udp|tcp ADDRESS PORT WORD COUNT FROM FROMPORT MILLISECONDS` says the word from so many sockets at once (`-` and 0:
- * any) and prints the answers as one line of JSON, null for each that did not come in time.
+ * any) and prints the answers as one line of JSON, null for each that did not come in time. `flood ADDRESS PORT` never
+ * stops asking, by UDP from a socket that stays and from new ones, and by new TCP connections.
  */
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
+import { setInterval } from 'node:timers/promises';
 
 const [mode, ...words] = process.argv.slice(2);
 
@@ -90,5 +92,23 @@ async function ask(protocol: string, args: string[]): Promise<void> {
   process.stdout.write(`${JSON.stringify(values)}\n`, () => process.exit());
 }
 
+/** Turns of the flood: each is a datagram of the socket that stays, a new socket's, and a connection. */
+const FLOOD_MS = 4;
+const FLOOD_CONNECTION_MS = 500;
+
+async function flood(address: string, port: number): Promise<void> {
+  const lasting = createSocket('udp4').on('error', () => undefined);
+  for await (const _ of setInterval(FLOOD_MS)) {
+    lasting.send('flood', port, address, () => undefined);
+    const passing = createSocket('udp4');
+    passing.send('flood', port, address, () => passing.close());
+    const connection = connect({ host: address, port });
+    connection.on('error', () => undefined).on('connect', () => connection.write('flood\n'));
+    connection.setTimeout(FLOOD_CONNECTION_MS, () => connection.destroy());
+  }
+}
+
 const [first = '', ...rest] = words;
-await (mode === 'serve' ? serve(first, rest) : ask(first, rest));
+if (mode === 'serve') await serve(first, rest);
+else if (mode === 'ask') await ask(first, rest);
+else await flood(first, Number(rest[0]));

@@ -49,3 +49,8 @@ export async function ask(
   const { stdout } = await namespace.runChecked([process.execPath, PROGRAM, ...args]);
   return JSON.parse(stdout) as (EchoAnswer | null)[];
 }
+
+/** Asks without end, in every way, whether it is answered or not; see the program. Ended by its process or the lab. */
+export function startFlood(namespace: Namespace, address: string, port: number): Promise<LabProcess> {
+  return namespace.spawn([process.execPath, PROGRAM, 'flood', address, `${port}`]);
+}

@@ -395,10 +395,10 @@ t.test('what is not there is HNV_NOT_FOUND', async (t) => {
 t.test('a method that a path does not have is 405 with those it has', async (t) => {
   const api = await runApi(t);
   const post = await api.request('POST', contosoPath, 'x', { 'content-type': 'text/plain' });
-  checkProblem(t, post, 405, 'HNV_BAD_REQUEST');
+  checkProblem(t, post, 405, 'HNV_METHOD_NOT_ALLOWED');
   t.equal(post.headers.get('allow'), 'GET, HEAD, PUT, PATCH, DELETE');
   const put = await api.request('PUT', '/v1/status', {});
-  checkProblem(t, put, 405, 'HNV_BAD_REQUEST');
+  checkProblem(t, put, 405, 'HNV_METHOD_NOT_ALLOWED');
   t.equal(put.headers.get('allow'), 'GET, HEAD');
 });
 
@@ -410,10 +410,10 @@ t.test('bodies that cannot be read are refused', async (t) => {
   checkProblem(t, await put('{"name":"x","__proto__":{}}'), 400, 'HNV_BAD_REQUEST');
   checkProblem(t, await put('', 'application/json'), 400, 'HNV_BAD_REQUEST');
   checkProblem(t, await put(undefined), 400, 'HNV_INVALID_FIELD');
-  checkProblem(t, await put('name: x', 'application/yaml'), 415, 'HNV_BAD_REQUEST');
-  checkProblem(t, await put('x', 'text/plain'), 415, 'HNV_BAD_REQUEST');
-  checkProblem(t, await put('{"name":"x"}', 'application/merge-patch+json'), 415, 'HNV_BAD_REQUEST');
-  checkProblem(t, await put(JSON.stringify({ name: 'x'.repeat(1024 * 1024) })), 413, 'HNV_BAD_REQUEST');
+  checkProblem(t, await put('name: x', 'application/yaml'), 415, 'HNV_MEDIA_TYPE');
+  checkProblem(t, await put('x', 'text/plain'), 415, 'HNV_MEDIA_TYPE');
+  checkProblem(t, await put('{"name":"x"}', 'application/merge-patch+json'), 415, 'HNV_MEDIA_TYPE');
+  checkProblem(t, await put(JSON.stringify({ name: 'x'.repeat(1024 * 1024) })), 413, 'HNV_TOO_LARGE');
   checkProblem(t, await api.request('GET', '/v1/%zz'), 400, 'HNV_BAD_REQUEST');
   t.equal(api.store.revision, 0);
 });
