@@ -86,13 +86,13 @@ export class Contexts {
    * context is still down: when its links open, programs and NAT ruleset stand.
    * Throws HNV_NETNS, HNV_IPROUTE2, HNV_NFTABLES.
    */
-  async apply(request: ContextRequest, attach: (links: ContextLinks) => void): Promise<void> {
+  async apply(request: ContextRequest, attach: (links: ContextLinks, isNew: boolean) => void): Promise<void> {
     const names = this.names(request.rdid);
     const externals = request.nat?.externalAddresses.map((a) => a.address) ?? [];
     const want = desiredContext(request.plan, externals, request.mtu);
     const isNew = !this.#isWhole(names);
     if (isNew) await this.#create(names, request);
-    attach(this.#links(names, request.rdid));
+    attach(this.#links(names, request.rdid), isNew);
     applyNat(names.netns, request.rdid, request.nat);
     if (!this.#states.has(names.netns)) this.#applySysctls(names.netns);
     const have = isNew

@@ -68,7 +68,8 @@ export class Reconciler {
     return { pending: plan.pending };
   }
 
-  async #applyContext({ rdid, context, nat }: DomainPlan, entry: Known): Promise<Attachment | undefined> {
+  async #applyContext(plan: DomainPlan, entry: Known): Promise<Attachment | undefined> {
+    const { rdid, context, nat } = plan;
     if (context === undefined) return undefined;
     const provider = this.#links.providerPlace(context.providerAddress);
     const uplink = this.#links.uplink;
@@ -77,11 +78,13 @@ export class Reconciler {
     if (entry.context?.request === text) return entry.context.attachment;
     delete entry.context;
     let attachment: Attachment | undefined;
-    await this.#contexts.apply(request, (links) => {
+    const { ifindex: providerIfindex, innerMtu: mtu } = provider;
+    await this.#contexts.apply(request, (links, isNew) => {
+      attachment = { ...links, providerIfindex, uplinkIfindex: uplink.ifindex, mtu };
+      // A context that was there is in use: its tables stand before a program of a new generation looks into them.
+      if (!isNew) this.#tables.apply(plan.handle, domainEntries(plan, attachment));
       this.#core.attach('port', links.tenantIfindex);
       this.#core.attach('context', links.externalIfindex);
-      const { ifindex: providerIfindex, innerMtu: mtu } = provider;
-      attachment = { ...links, providerIfindex, uplinkIfindex: uplink.ifindex, mtu };
     });
     if (attachment !== undefined) entry.context = { request: text, attachment };
     return attachment;

@@ -2,10 +2,12 @@
  * Keeps the NAT ruleset of a routing context as the plan says. Owns the table `hnvgw` in the context's namespace and
  * nothing else there.
  */
+import { forgetConversations } from '../linux/conntrack.ts';
 import { inNetns } from '../linux/netns.ts';
 import { nftList, nftScript } from '../linux/nftables.ts';
 import type { NatPlan } from '../policy/plan.ts';
 import {
+  conversationMark,
   emptyNat,
   natChanges,
   natState,
@@ -13,6 +15,7 @@ import {
   type PresentNat,
   skeletonMark,
   skeletonScript,
+  withoutExternals,
 } from './ruleset.ts';
 
 /** A member of a concatenation as libnftables' JSON has it. */
@@ -52,19 +55,30 @@ function read(objects: readonly Listed[]): { present: PresentNat; isOurs: boolea
 }
 
 /**
- * Makes the namespace's ruleset the plan's, in one transaction; does nothing when it is so already. Without a plan the
- * ruleset lets nothing through. Throws HNV_NFTABLES.
+ * Makes the namespace's ruleset the plan's; does nothing when it is so already. Without a plan the ruleset lets nothing
+ * through. Throws HNV_NFTABLES and HNV_NETNS.
+ *
+ * A conversation keeps the address that it was given, so those of an address that is taken away are ended, and go on
+ * under another. The address leaves the ruleset after them: whoever finds it there ends them again.
  */
 export function applyNat(netns: string, rdid: string, plan: NatPlan | undefined): 'unchanged' | 'changed' {
   const want = natState(rdid, plan);
   return inNetns(netns, () => {
     const listed = nftList(natTable) as Listed[] | undefined;
     const { present, isOurs } = read(listed ?? []);
-    const script = isOurs
-      ? natChanges(present, want)
-      : skeletonScript(listed !== undefined) + natChanges(emptyNat, want);
-    if (script === '') return 'unchanged';
-    nftScript(script);
-    return 'changed';
+    if (!isOurs) {
+      nftScript(skeletonScript(listed !== undefined) + natChanges(emptyNat, want));
+      // What passed without any ruleset was tracked as needing no translation.
+      if (listed === undefined) forgetConversations(undefined);
+      return 'changed';
+    }
+    const gone = [...present.externals].filter((address) => !want.externals.has(address));
+    const script = natChanges(present, want);
+    if (script !== '') nftScript(script);
+    if (gone.length > 0) {
+      for (const address of gone) forgetConversations(conversationMark(address));
+      nftScript(withoutExternals(gone));
+    }
+    return script === '' && gone.length === 0 ? 'unchanged' : 'changed';
   });
 }

@@ -10,6 +10,7 @@
  * way to say a map to address and port (nft 1.0.6, Debian 12). All that is put into it was made canonical by `policy/`.
  */
 import { createHash } from 'node:crypto';
+import { addressBytes } from '../policy/address.ts';
 import type { ExternalAddressPlan, NatPlan } from '../policy/plan.ts';
 
 export const natTable = { family: 'ip', table: 'hnvgw' } as const;
@@ -30,6 +31,11 @@ export interface NatState {
   sources: string[];
 }
 
+/** The connection mark of what was given the external address: the address as a number. */
+export function conversationMark(address: string): number {
+  return Buffer.from(addressBytes(address)).readUInt32BE(12);
+}
+
 /**
  * Source NAT for one of `count` external addresses. A tenant's address always gets the same one (RFC 4787 REQ-2,
  * "paired"): chosen by a hash of the inner source.
@@ -37,10 +43,11 @@ export interface NatState {
 function sourceRules(address: ExternalAddressPlan, index: number, count: number, seed: number): string[] {
   const pick = count === 1 ? '' : `jhash ip saddr mod ${count} seed ${seed} == ${index} `;
   const match = `oifname "${externalLink}" ${pick}`;
-  const whole = `${match}snat to ${address.address}`;
+  const snat = `ct mark set ${conversationMark(address.address)} snat to ${address.address}`;
+  const whole = `${match}${snat}`;
   if (address.portStart === undefined || address.portEnd === undefined) return [whole];
   const range = `${address.portStart}-${address.portEnd}`;
-  return [`${match}meta l4proto { tcp, udp } snat to ${address.address}:${range}`, whole];
+  return [`${match}meta l4proto { tcp, udp } ${snat}:${range}`, whole];
 }
 
 /**
@@ -115,8 +122,9 @@ export interface PresentNat {
 export const emptyNat: PresentNat = { externals: new Set(), mappings: new Map(), sourceMarks: [] };
 
 /**
- * The commands from `have` to `want`, for one transaction; empty when they are alike. What only grows makes no command
- * that takes something away, for these cost an RCU grace period each time.
+ * The commands from `have` to `want`, for one transaction; empty when they are alike. External addresses that are not
+ * wanted any more are left for withoutExternals(). What only grows makes no command that takes something away, for these
+ * cost an RCU grace period each time.
  */
 export function natChanges(have: PresentNat, want: NatState): string {
   const lines: string[] = [];
@@ -129,11 +137,6 @@ export function natChanges(have: PresentNat, want: NatState): string {
     'delete',
     'mappings',
     stale.map(([key]) => key),
-  );
-  elements(
-    'delete',
-    'external',
-    [...have.externals].filter((address) => !want.externals.has(address)),
   );
   elements(
     'add',
@@ -152,4 +155,9 @@ export function natChanges(have: PresentNat, want: NatState): string {
       lines.push(`add rule ${TABLE} source ${rule} comment "${sourceMark(rule)}"`);
   }
   return lines.join('\n');
+}
+
+/** The commands that take addresses out of the set `external`. */
+export function withoutExternals(addresses: readonly string[]): string {
+  return `delete element ${TABLE} external { ${addresses.join(', ')} }`;
 }

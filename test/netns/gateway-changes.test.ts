@@ -60,7 +60,7 @@ t.test('changes of NAT under traffic', { timeout: 120_000 }, async (t) => {
   const changes: [what: string, change: () => Promise<unknown>][] = [
     ['another external address', () => putNat([second])],
     ['more addresses', () => putNat(ADDRESSES)],
-    ['fewer addresses', () => putNat([third, first])],
+    ['fewer addresses', () => putNat([third])],
     [
       'mappings',
       () =>
@@ -131,14 +131,19 @@ t.test('changes of NAT under traffic', { timeout: 120_000 }, async (t) => {
       'no tenant address',
     );
     const counts = new Map(ADDRESSES.map((address) => [address, 0]));
-    for (const [source = ''] of await translated.decode('udp or tcp', ['ip.src']))
-      counts.set(source, (counts.get(source) ?? 0) + 1);
+    const quoted: string[] = [];
+    for (const [source = '', destination = ''] of await translated.decode('ip', ['ip.src', 'ip.dst'])) {
+      const [outer = ''] = source.split(',');
+      counts.set(outer, (counts.get(outer) ?? 0) + 1);
+      // An ICMP error quotes the packet that it is about.
+      if (/(^|,)10\./.test(`${source},${destination}`)) quoted.push(`${source} to ${destination}`);
+    }
     for (const [address, count] of counts) t.ok(count > 100, `${count} packets translated to ${address}`);
+    t.same(quoted, [], 'no tenant address in what an ICMP error quotes either');
     t.equal(translated.dropped + leaks.dropped, 0, 'the captures are complete');
     await works(t, [CONTOSO.externalAddress]);
     const mapped = await internet.fetch(`http://${CONTOSO.externalAddress}:${MAPPED_PORT}/`);
-    t.equal(mapped.status, 0, 'nobody serves there, but');
-    t.match(mapped.error, /refused/, 'the VM itself says so');
+    t.match(mapped.error, /^curl: \(7\)/, 'the VM, where nobody serves, refuses the connection itself');
   });
 
   await t.test(
