@@ -38,7 +38,12 @@ export function desiredContext(
   const routes = new Set([`${plan.routerAddress} ${tenantLink} - ${plan.address}`]);
   for (const prefix of plan.tenantPrefixes)
     routes.add(`${prefix} ${tenantLink} ${plan.routerAddress} ${plan.address}`);
-  if (source !== undefined) routes.add(`default ${externalLink} ${UPLINK_HOP} ${source}`);
+  const neighbours = new Set([`${tenantLink} ${plan.routerAddress} ${routerMac}`]);
+  if (source !== undefined) {
+    routes.add(`default ${externalLink} ${UPLINK_HOP} ${source}`);
+    // Not without an address: the kernel forgets even permanent neighbours with the link's last one.
+    neighbours.add(`${externalLink} ${UPLINK_HOP} ${routerMac}`);
+  }
   return {
     up: new Set(['lo', tenantLink, externalLink]),
     addresses: new Set([
@@ -46,10 +51,7 @@ export function desiredContext(
       ...externals.map((a) => `${externalLink} ${a}/32`),
     ]),
     routes,
-    neighbours: new Set([
-      `${tenantLink} ${plan.routerAddress} ${routerMac}`,
-      `${externalLink} ${UPLINK_HOP} ${routerMac}`,
-    ]),
+    neighbours,
     mtu: new Map([
       [tenantLink, mtu.tenant],
       [externalLink, mtu.external],

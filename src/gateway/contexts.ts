@@ -37,6 +37,12 @@ const SYSCTLS: readonly (readonly [path: string, value: string])[] = [
   ['net/ipv6/conf/all/disable_ipv6', '1'],
 ];
 
+/**
+ * MTU of a link's root side, the largest there is: only the inside limits what is sent, so that a change of MTU is one of
+ * the inside alone (a veth refuses what is larger than the MTU of the side that it arrives at).
+ */
+const ROOT_MTU = '65535';
+
 /** How the removal of a context is waited for: the kernel ends a namespace's links in the background. */
 const REMOVAL_POLL_MS = 5;
 const REMOVAL_LIMIT_MS = 30_000;
@@ -134,7 +140,7 @@ export class Contexts {
     await this.remove(names.netns);
     const queues = ['numtxqueues', '1', 'numrxqueues', '1'];
     const veth = (root: string, inside: string, size: number, mac: string): string[] => [
-      ...['link', 'add', root, 'mtu', String(size), 'up', ...queues, 'type', 'veth'],
+      ...['link', 'add', root, 'mtu', ROOT_MTU, 'up', ...queues, 'type', 'veth'],
       ...['peer', 'name', inside, 'mtu', String(size), 'address', mac, ...queues, 'netns', names.netns],
     ];
     await ipBatch([

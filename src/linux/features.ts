@@ -19,9 +19,9 @@ import {
   tcHookSize,
   testRunOptionsSize,
 } from './libbpf.ts';
-import { hasTcx } from './tcx.ts';
 import { inNewNetns } from './netns.ts';
 import { nft } from './nftables.ts';
+import { hasTcx } from './tcx.ts';
 
 export interface KernelFeature {
   name: string;

@@ -46,7 +46,15 @@ const links = Object.keys(LINK_MACS) as Link[];
 export const CONTEXT_MACS = { contoso: '02:cc:00:00:00:01', fabrikam: '02:cc:00:00:00:02' } as const;
 
 /** struct __sk_buff (linux/bpf.h): its size and where the fields are that a test run takes. */
-const SKB = { size: 192, mark: 8, ingressIfindex: 36, ifindex: 40, control: 48, gsoSegments: 164, gsoSize: 176 } as const;
+const SKB = {
+  size: 192,
+  mark: 8,
+  ingressIfindex: 36,
+  ifindex: 40,
+  control: 48,
+  gsoSegments: 164,
+  gsoSize: 176,
+} as const;
 
 const VERDICTS: Record<number, Outcome['verdict']> = { 0: 'pass', 2: 'drop', 7: 'redirect' };
 
@@ -204,7 +212,9 @@ export class DataPlane {
     if (drops.length !== (verdict === 'drop' ? 1 : 0))
       throw new Error(`verdict ${verdict}, but counted as dropped: ${JSON.stringify(drops)}`);
     if (drop !== undefined && counted.length > 0)
-      throw new Error(`dropped under ${drop.reason}, but counted as forwarded too: ${JSON.stringify(counted)}`);
+      throw new Error(
+        `dropped under ${drop.reason}, but counted as forwarded too: ${JSON.stringify(counted)}`,
+      );
     return { ...(drop && { drop }), counted };
   }
 }

@@ -16,8 +16,8 @@ import {
   ipv4Frame,
   OUTER,
   PROTOCOL,
-  pattern,
   patched,
+  pattern,
   withChecksum,
   word,
 } from './packets.ts';
@@ -63,26 +63,37 @@ function refusalOf(frame: Uint8Array): string | undefined {
   return undefined;
 }
 
-t.test('a frame cut at any byte is dropped, also when the outer header names the length that is left', async (t) => {
-  const whole = nvgre();
-  t.equal(prepared.run('provider', whole, { length: whole.length }).verdict, 'redirect', 'the whole frame goes in');
-  for (let length = ETHERNET; length < whole.length; length++) {
-    // The cut bytes stay behind the end in memory: whoever reads too far finds a good frame there.
-    const cut = prepared.run('provider', whole, { length });
-    t.same(cut.drop, { reason: 'outer-truncated', domain: 0 }, `${length} bytes, total length as it was`);
+t.test(
+  'a frame cut at any byte is dropped, also when the outer header names the length that is left',
+  async (t) => {
+    const whole = nvgre();
+    t.equal(
+      prepared.run('provider', whole, { length: whole.length }).verdict,
+      'redirect',
+      'the whole frame goes in',
+    );
+    for (let length = ETHERNET; length < whole.length; length++) {
+      // The cut bytes stay behind the end in memory: whoever reads too far finds a good frame there.
+      const cut = prepared.run('provider', whole, { length });
+      t.same(cut.drop, { reason: 'outer-truncated', domain: 0 }, `${length} bytes, total length as it was`);
 
-    const adjusted = Buffer.concat([cutAndAdjusted(whole, length), whole.subarray(length)]);
-    const expected =
-      length < INNER.destinationMac
-        ? { reason: 'outer-truncated', domain: 0 }
-        : {
-            reason: length < INNER.ip + 20 ? 'inner-truncated' : 'inner-malformed',
-            domain: contoso.handle,
-          };
-    t.same(prepared.run('provider', adjusted, { length }).drop, expected, `${length} bytes, total length adjusted`);
-    t.equal(refusalOf(cutAndAdjusted(whole, length)), expected.reason, `${length} bytes: the codec agrees`);
-  }
-});
+      const adjusted = Buffer.concat([cutAndAdjusted(whole, length), whole.subarray(length)]);
+      const expected =
+        length < INNER.destinationMac
+          ? { reason: 'outer-truncated', domain: 0 }
+          : {
+              reason: length < INNER.ip + 20 ? 'inner-truncated' : 'inner-malformed',
+              domain: contoso.handle,
+            };
+      t.same(
+        prepared.run('provider', adjusted, { length }).drop,
+        expected,
+        `${length} bytes, total length adjusted`,
+      );
+      t.equal(refusalOf(cutAndAdjusted(whole, length)), expected.reason, `${length} bytes: the codec agrees`);
+    }
+  },
+);
 
 t.test('bytes behind the outer packet do not make up for what its total length leaves out', async (t) => {
   const whole = nvgre();
@@ -92,11 +103,14 @@ t.test('bytes behind the outer packet do not make up for what its total length l
   }
 });
 
-t.test('padding behind the outer packet is let in; the inner total length still says where the packet ends', async (t) => {
-  const { verdict, frame } = dataPlane.run('provider', Buffer.concat([nvgre(), pattern(20)]));
-  t.equal(verdict, 'redirect');
-  t.equal(frame.readUInt16BE(16), frame.length - ETHERNET - 20, 'the inner total length is as it was');
-});
+t.test(
+  'padding behind the outer packet is let in; the inner total length still says where the packet ends',
+  async (t) => {
+    const { verdict, frame } = dataPlane.run('provider', Buffer.concat([nvgre(), pattern(20)]));
+    t.equal(verdict, 'redirect');
+    t.equal(frame.readUInt16BE(16), frame.length - ETHERNET - 20, 'the inner total length is as it was');
+  },
+);
 
 t.test('any flipped bit of the GRE flags is refused', async (t) => {
   for (let bit = 0; bit < 16; bit++) {
@@ -108,18 +122,28 @@ t.test('any flipped bit of the GRE flags is refused', async (t) => {
 
 t.test('any flipped bit of the GRE protocol is refused', async (t) => {
   for (let bit = 0; bit < 16; bit++)
-    t.equal(reasonFor(patched(nvgre(), GRE.protocol, word(0x6558 ^ (1 << bit)))), 'gre-protocol', `bit ${bit}`);
+    t.equal(
+      reasonFor(patched(nvgre(), GRE.protocol, word(0x6558 ^ (1 << bit)))),
+      'gre-protocol',
+      `bit ${bit}`,
+    );
 });
 
-t.test('any flipped bit of the outer header is noticed, or makes it a packet for somebody else', async (t) => {
-  for (let bit = 0; bit < 160; bit++) {
-    const at = OUTER.ip + (bit >> 3);
-    const frame = nvgre();
-    const { verdict } = dataPlane.run('provider', patched(frame, at, Buffer.of((frame[at] ?? 0) ^ (1 << (bit & 7)))));
-    const elsewhere = at === OUTER.protocol || at >= OUTER.destination;
-    t.equal(verdict, elsewhere ? 'pass' : 'drop', `bit ${bit & 7} of byte ${at}`);
-  }
-});
+t.test(
+  'any flipped bit of the outer header is noticed, or makes it a packet for somebody else',
+  async (t) => {
+    for (let bit = 0; bit < 160; bit++) {
+      const at = OUTER.ip + (bit >> 3);
+      const frame = nvgre();
+      const { verdict } = dataPlane.run(
+        'provider',
+        patched(frame, at, Buffer.of((frame[at] ?? 0) ^ (1 << (bit & 7)))),
+      );
+      const elsewhere = at === OUTER.protocol || at >= OUTER.destination;
+      t.equal(verdict, elsewhere ? 'pass' : 'drop', `bit ${bit & 7} of byte ${at}`);
+    }
+  },
+);
 
 t.test('a VSID is reserved, unknown, or known', async (t) => {
   const rows: [number, string | undefined][] = [
@@ -145,32 +169,38 @@ t.test('a sender may use any VSID of the domain, and any FlowID', async (t) => {
     t.equal(dataPlane.run('provider', nvgre({ flowId })).verdict, 'redirect', `FlowID ${flowId}`);
 });
 
-t.test('outer fragments are dropped, first, middle and last; DF and the evil bit are not fragments', async (t) => {
-  const rows: [number, string | undefined][] = [
-    [0x2000, 'outer-fragment'],
-    [0x2001, 'outer-fragment'],
-    [0x0001, 'outer-fragment'],
-    [0x1fff, 'outer-fragment'],
-    [0x0000, undefined],
-    [0x4000, undefined],
-    [0x8000, undefined],
-  ];
-  for (const [fragment, reason] of rows)
-    t.equal(
-      reasonFor(withChecksum(patched(nvgre(), OUTER.fragment, word(fragment)))),
-      reason,
-      `0x${fragment.toString(16)}`,
-    );
-});
+t.test(
+  'outer fragments are dropped, first, middle and last; DF and the evil bit are not fragments',
+  async (t) => {
+    const rows: [number, string | undefined][] = [
+      [0x2000, 'outer-fragment'],
+      [0x2001, 'outer-fragment'],
+      [0x0001, 'outer-fragment'],
+      [0x1fff, 'outer-fragment'],
+      [0x0000, undefined],
+      [0x4000, undefined],
+      [0x8000, undefined],
+    ];
+    for (const [fragment, reason] of rows)
+      t.equal(
+        reasonFor(withChecksum(patched(nvgre(), OUTER.fragment, word(fragment)))),
+        reason,
+        `0x${fragment.toString(16)}`,
+      );
+  },
+);
 
-t.test('an outer header of another length or version is dropped before anything behind it is believed', async (t) => {
-  for (const first of [0x46, 0x4f, 0x44, 0x40, 0x65, 0x05])
-    t.equal(
-      reasonFor(patched(nvgre(), OUTER.ip, Buffer.of(first))),
-      'outer-options',
-      `version and length 0x${first.toString(16)}`,
-    );
-});
+t.test(
+  'an outer header of another length or version is dropped before anything behind it is believed',
+  async (t) => {
+    for (const first of [0x46, 0x4f, 0x44, 0x40, 0x65, 0x05])
+      t.equal(
+        reasonFor(patched(nvgre(), OUTER.ip, Buffer.of(first))),
+        'outer-options',
+        `version and length 0x${first.toString(16)}`,
+      );
+  },
+);
 
 t.test('inner frames with VLAN tags, IPv6, ARP and anything else are dropped', async (t) => {
   const rows: [number, string][] = [
@@ -183,7 +213,11 @@ t.test('inner frames with VLAN tags, IPv6, ARP and anything else are dropped', a
     [0xffff, 'inner-ethertype'],
   ];
   for (const [etherType, reason] of rows)
-    t.equal(reasonFor(patched(nvgre(), INNER.etherType, word(etherType))), reason, `0x${etherType.toString(16)}`);
+    t.equal(
+      reasonFor(patched(nvgre(), INNER.etherType, word(etherType))),
+      reason,
+      `0x${etherType.toString(16)}`,
+    );
 });
 
 t.test('an inner IP header that cannot be is dropped', async (t) => {
@@ -202,7 +236,11 @@ t.test('an inner IP header that cannot be is dropped', async (t) => {
     t.equal(reasonFor(patched(whole, at, bytes)), 'inner-malformed', what);
     t.equal(refusalOf(patched(whole, at, bytes)), 'inner-malformed', `${what}: the codec agrees`);
   }
-  t.equal(reasonFor(patched(whole, INNER.ip + 2, word(total - 1))), undefined, 'one less than there is: padding');
+  t.equal(
+    reasonFor(patched(whole, INNER.ip + 2, word(total - 1))),
+    undefined,
+    'one less than there is: padding',
+  );
 });
 
 t.test('the VSID of a domain opens no port of another domain', async (t) => {
@@ -221,7 +259,11 @@ t.test('the VSID of a domain opens no port of another domain', async (t) => {
   t.equal(
     dataPlane.run(
       'provider',
-      nvgre({ vsid: gateway, outer: outerFrom(FOREIGN_PA), innerEthernet: innerFrom(VM_MAC, fabrikam.gatewayMac) }),
+      nvgre({
+        vsid: gateway,
+        outer: outerFrom(FOREIGN_PA),
+        innerEthernet: innerFrom(VM_MAC, fabrikam.gatewayMac),
+      }),
     ).counted[0]?.domain,
     fabrikam.handle,
     'Fabrikam’s own VM, of the same address and MAC, is let in',
@@ -237,48 +279,66 @@ t.test('a frame is taken from hosts of the domain only, never from this node its
     );
 });
 
-t.test('an inner source address is taken from where its record is, with its MAC or the router’s', async (t) => {
-  const rows: [string, Partial<NvgreFrame>, string | undefined][] = [
-    ['own MAC', {}, undefined],
-    ['router’s MAC', { innerEthernet: innerFrom(routerMac) }, undefined],
-    ['MAC of another VM', { innerEthernet: innerFrom(BRANCH_MAC) }, 'inner-source-mac'],
-    ['MAC with one bit flipped', { innerEthernet: innerFrom('00:15:5d:00:00:05') }, 'inner-source-mac'],
-    ['address of a VM elsewhere', { inner: ipv4({ source: '10.1.2.9' }) }, 'inner-source-address'],
-    ['address without record', { inner: ipv4({ source: '10.1.1.5' }) }, 'inner-source-address'],
-    ['outside address', { inner: ipv4({ source: '198.51.100.7' }) }, 'inner-source-address'],
-    ['the gateway’s own address', { inner: ipv4({ source: '10.254.254.2' }) }, 'inner-source-address'],
-    ['right address from another host of the domain', { outer: outerFrom(SHARED_PA) }, 'inner-source-address'],
-  ];
-  for (const [what, changes, reason] of rows) t.equal(reasonFor(nvgre(changes)), reason, what);
-});
+t.test(
+  'an inner source address is taken from where its record is, with its MAC or the router’s',
+  async (t) => {
+    const rows: [string, Partial<NvgreFrame>, string | undefined][] = [
+      ['own MAC', {}, undefined],
+      ['router’s MAC', { innerEthernet: innerFrom(routerMac) }, undefined],
+      ['MAC of another VM', { innerEthernet: innerFrom(BRANCH_MAC) }, 'inner-source-mac'],
+      ['MAC with one bit flipped', { innerEthernet: innerFrom('00:15:5d:00:00:05') }, 'inner-source-mac'],
+      ['address of a VM elsewhere', { inner: ipv4({ source: '10.1.2.9' }) }, 'inner-source-address'],
+      ['address without record', { inner: ipv4({ source: '10.1.1.5' }) }, 'inner-source-address'],
+      ['outside address', { inner: ipv4({ source: '198.51.100.7' }) }, 'inner-source-address'],
+      ['the gateway’s own address', { inner: ipv4({ source: '10.254.254.2' }) }, 'inner-source-address'],
+      [
+        'right address from another host of the domain',
+        { outer: outerFrom(SHARED_PA) },
+        'inner-source-address',
+      ],
+    ];
+    for (const [what, changes, reason] of rows) t.equal(reasonFor(nvgre(changes)), reason, what);
+  },
+);
 
-t.test('a wildcard gateway may send from any address without a record, from its place and MAC only', async (t) => {
-  const outside = ipv4({ source: '198.51.100.99', destination: '203.0.113.77' });
-  const innerEthernet = innerFrom(WILDCARD_MAC);
-  const outer = outerFrom(WILDCARD_PA);
-  const rows: [string, Partial<NvgreFrame>, string | undefined][] = [
-    ['outside address', { outer, innerEthernet, inner: outside }, undefined],
-    ['address of a subnet without record', { outer, innerEthernet, inner: ipv4({ source: '10.1.1.5' }) }, undefined],
-    ['address of a VM', { outer, innerEthernet, inner: ipv4() }, 'inner-source-address'],
-    ['another MAC', { outer, innerEthernet: innerFrom(VM_MAC), inner: outside }, 'inner-source-address'],
-    ['the router’s MAC', { outer, innerEthernet: innerFrom(routerMac), inner: outside }, 'inner-source-address'],
-    ['another host', { outer: outerFrom(HOST_PA), innerEthernet, inner: outside }, 'inner-source-address'],
-  ];
-  for (const [what, changes, reason] of rows) t.equal(reasonFor(nvgre(changes)), reason, what);
-  t.same(
-    dataPlane.run(
-      'provider',
-      nvgre({
-        outer: outerFrom(SHARED_PA),
-        vsid: fabrikam.vsids.gateway,
-        innerEthernet: innerFrom(WILDCARD_MAC, fabrikam.gatewayMac),
-        inner: outside,
-      }),
-    ).drop,
-    { reason: 'inner-source-address', domain: fabrikam.handle },
-    'Contoso’s wildcard is nothing in Fabrikam',
-  );
-});
+t.test(
+  'a wildcard gateway may send from any address without a record, from its place and MAC only',
+  async (t) => {
+    const outside = ipv4({ source: '198.51.100.99', destination: '203.0.113.77' });
+    const innerEthernet = innerFrom(WILDCARD_MAC);
+    const outer = outerFrom(WILDCARD_PA);
+    const rows: [string, Partial<NvgreFrame>, string | undefined][] = [
+      ['outside address', { outer, innerEthernet, inner: outside }, undefined],
+      [
+        'address of a subnet without record',
+        { outer, innerEthernet, inner: ipv4({ source: '10.1.1.5' }) },
+        undefined,
+      ],
+      ['address of a VM', { outer, innerEthernet, inner: ipv4() }, 'inner-source-address'],
+      ['another MAC', { outer, innerEthernet: innerFrom(VM_MAC), inner: outside }, 'inner-source-address'],
+      [
+        'the router’s MAC',
+        { outer, innerEthernet: innerFrom(routerMac), inner: outside },
+        'inner-source-address',
+      ],
+      ['another host', { outer: outerFrom(HOST_PA), innerEthernet, inner: outside }, 'inner-source-address'],
+    ];
+    for (const [what, changes, reason] of rows) t.equal(reasonFor(nvgre(changes)), reason, what);
+    t.same(
+      dataPlane.run(
+        'provider',
+        nvgre({
+          outer: outerFrom(SHARED_PA),
+          vsid: fabrikam.vsids.gateway,
+          innerEthernet: innerFrom(WILDCARD_MAC, fabrikam.gatewayMac),
+          inner: outside,
+        }),
+      ).drop,
+      { reason: 'inner-source-address', domain: fabrikam.handle },
+      'Contoso’s wildcard is nothing in Fabrikam',
+    );
+  },
+);
 
 t.test('an inner destination MAC is a port of the domain, of another, or of nobody', async (t) => {
   const rows: [string, string | undefined][] = [
@@ -306,12 +366,26 @@ t.test('what is not NVGRE for this node passes to the kernel, byte for byte, wit
   const gre = { protocol: PROTOCOL.gre, payload: pattern(30) };
   const rows: [string, Buffer][] = [
     ['UDP to the provider address', ipv4Frame(provider, peer, toUs)],
-    ['TCP with options to the provider address', ipv4Frame(provider, peer, { ...toUs, protocol: 6, options: pattern(8) })],
-    ['GRE to another address', ipv4Frame(provider, peer, { ...gre, source: HOST_PA, destination: '192.168.4.2' })],
+    [
+      'TCP with options to the provider address',
+      ipv4Frame(provider, peer, { ...toUs, protocol: 6, options: pattern(8) }),
+    ],
+    [
+      'GRE to another address',
+      ipv4Frame(provider, peer, { ...gre, source: HOST_PA, destination: '192.168.4.2' }),
+    ],
     ['GRE with options to another address', ipv4Frame(provider, peer, { ...gre, options: pattern(4) })],
     ['NVGRE to another MAC', patched(nvgre(), 0, Buffer.of(0x02, 0x77))],
     ['NVGRE to a group MAC', patched(nvgre(), 0, Buffer.of(0x01))],
-    ['ARP', ethernet(provider, peer, ETHERTYPE.arp, arp({ operation: 1, senderMac: peer, sender: HOST_PA, targetMac: provider, target: GATEWAY_PA }))],
+    [
+      'ARP',
+      ethernet(
+        provider,
+        peer,
+        ETHERTYPE.arp,
+        arp({ operation: 1, senderMac: peer, sender: HOST_PA, targetMac: provider, target: GATEWAY_PA }),
+      ),
+    ],
     ['IPv6', ethernet(provider, peer, ETHERTYPE.ipv6, Buffer.concat([Buffer.of(0x60), pattern(60)]))],
     ['NVGRE behind a VLAN tag', patched(nvgre(), 12, word(ETHERTYPE.vlan))],
   ];

@@ -1,8 +1,26 @@
 // What an admitted frame becomes: the inner frame, as it was, for the context's port.
 import t from 'tap';
-import { decodeIpv4, encodeIpv4, encodeNvgre, type Ipv4Packet, type NvgreFrame } from '../../src/encap/nvgre.ts';
+import {
+  decodeIpv4,
+  encodeIpv4,
+  encodeNvgre,
+  type Ipv4Packet,
+  type NvgreFrame,
+} from '../../src/encap/nvgre.ts';
 import { DataPlane, LINK_MACS } from './data-plane.ts';
-import { echo, ETHERNET, ETHERTYPE, ethernet, ipv4, PROTOCOL, pattern, patched, tcp, udp, word } from './packets.ts';
+import {
+  ETHERNET,
+  ETHERTYPE,
+  echo,
+  ethernet,
+  ipv4,
+  PROTOCOL,
+  patched,
+  pattern,
+  tcp,
+  udp,
+  word,
+} from './packets.ts';
 import { contoso, tenantFrame, VM_MAC } from './two-domains.ts';
 
 const dataPlane = DataPlane.open(t);
@@ -38,11 +56,14 @@ t.test('the inner frame comes out byte for byte', async (t) => {
   }
 });
 
-t.test('an inner packet with a wrong header checksum goes on as it is: the context’s kernel judges it', async (t) => {
-  const whole = encodeNvgre(tenantFrame(LINK_MACS.provider));
-  const wrong = patched(whole, 56 + 10, word(0xbeef));
-  t.same(dataPlane.run('provider', wrong).frame.subarray(ETHERNET), wrong.subarray(56));
-});
+t.test(
+  'an inner packet with a wrong header checksum goes on as it is: the context’s kernel judges it',
+  async (t) => {
+    const whole = encodeNvgre(tenantFrame(LINK_MACS.provider));
+    const wrong = patched(whole, 56 + 10, word(0xbeef));
+    t.same(dataPlane.run('provider', wrong).frame.subarray(ETHERNET), wrong.subarray(56));
+  },
+);
 
 t.test('congestion marked by the fabric goes on to the flow (RFC 6040)', async (t) => {
   const NOT_ECT = 0;

@@ -13,8 +13,8 @@ import {
   ipv4,
   ipv4Frame,
   OUTER,
-  pattern,
   patched,
+  pattern,
   withChecksum,
   word,
 } from './packets.ts';
@@ -61,8 +61,18 @@ const OF_NO_KIND = { gsoSize: 1000, gsoSegments: 2 };
 
 const cases: Case[] = [
   { reason: 'outer-truncated', place: 'provider', domain: 0, frame: nvgre().subarray(0, GRE.key) },
-  { reason: 'outer-options', place: 'provider', domain: 0, frame: patched(nvgre(), OUTER.ip, Buffer.of(0x46)) },
-  { reason: 'outer-checksum', place: 'provider', domain: 0, frame: patched(nvgre(), OUTER.checksum, word(0xdead)) },
+  {
+    reason: 'outer-options',
+    place: 'provider',
+    domain: 0,
+    frame: patched(nvgre(), OUTER.ip, Buffer.of(0x46)),
+  },
+  {
+    reason: 'outer-checksum',
+    place: 'provider',
+    domain: 0,
+    frame: patched(nvgre(), OUTER.checksum, word(0xdead)),
+  },
   {
     reason: 'outer-fragment',
     place: 'provider',
@@ -70,8 +80,18 @@ const cases: Case[] = [
     frame: withChecksum(patched(nvgre(), OUTER.fragment, word(0x2000))),
   },
   { reason: 'gre-flags', place: 'provider', domain: 0, frame: patched(nvgre(), GRE.flags, word(0xa000)) },
-  { reason: 'gre-protocol', place: 'provider', domain: 0, frame: patched(nvgre(), GRE.protocol, word(0x0800)) },
-  { reason: 'vsid-reserved', place: 'provider', domain: 0, frame: patched(nvgre(), GRE.key, Buffer.of(0, 0x0f, 0xff)) },
+  {
+    reason: 'gre-protocol',
+    place: 'provider',
+    domain: 0,
+    frame: patched(nvgre(), GRE.protocol, word(0x0800)),
+  },
+  {
+    reason: 'vsid-reserved',
+    place: 'provider',
+    domain: 0,
+    frame: patched(nvgre(), GRE.key, Buffer.of(0, 0x0f, 0xff)),
+  },
   { reason: 'vsid-unknown', place: 'provider', domain: 0, frame: nvgre({ vsid: 7777 }) },
   {
     reason: 'source-provider-address',
@@ -85,9 +105,24 @@ const cases: Case[] = [
     domain: handle,
     frame: withChecksum(patched(nvgre().subarray(0, INNER.ip), OUTER.totalLength, word(INNER.ip - OUTER.ip))),
   },
-  { reason: 'inner-vlan', place: 'provider', domain: handle, frame: patched(nvgre(), INNER.etherType, word(0x8100)) },
-  { reason: 'inner-ethertype', place: 'provider', domain: handle, frame: patched(nvgre(), INNER.etherType, word(0x0806)) },
-  { reason: 'inner-malformed', place: 'provider', domain: handle, frame: patched(nvgre(), INNER.ip, Buffer.of(0x44)) },
+  {
+    reason: 'inner-vlan',
+    place: 'provider',
+    domain: handle,
+    frame: patched(nvgre(), INNER.etherType, word(0x8100)),
+  },
+  {
+    reason: 'inner-ethertype',
+    place: 'provider',
+    domain: handle,
+    frame: patched(nvgre(), INNER.etherType, word(0x0806)),
+  },
+  {
+    reason: 'inner-malformed',
+    place: 'provider',
+    domain: handle,
+    frame: patched(nvgre(), INNER.ip, Buffer.of(0x44)),
+  },
   {
     reason: 'inner-destination-unknown',
     place: 'provider',
@@ -128,18 +163,43 @@ const cases: Case[] = [
   { reason: 'port-unknown', place: 'port', domain: 0, frame: toTenant(), options: { on: 'spare' } },
   { reason: 'port-unknown', place: 'context', domain: 0, frame: toOutside(), options: { on: 'spare' } },
   { reason: 'port-ethertype', place: 'port', domain: handle, frame: arpFrame(LINK_MACS.contosoPort) },
-  { reason: 'port-malformed', place: 'port', domain: handle, frame: patched(toTenant(), OUTER.ip, Buffer.of(0x65)) },
-  { reason: 'port-malformed', place: 'port', domain: handle, frame: patched(toTenant(), OUTER.ip, Buffer.of(0x44)) },
+  {
+    reason: 'port-malformed',
+    place: 'port',
+    domain: handle,
+    frame: patched(toTenant(), OUTER.ip, Buffer.of(0x65)),
+  },
+  {
+    reason: 'port-malformed',
+    place: 'port',
+    domain: handle,
+    frame: patched(toTenant(), OUTER.ip, Buffer.of(0x44)),
+  },
   { reason: 'port-malformed', place: 'port', domain: handle, frame: toTenant().subarray(0, 60) },
-  { reason: 'port-malformed', place: 'port', domain: handle, frame: patched(toTenant(), OUTER.totalLength, word(19)) },
+  {
+    reason: 'port-malformed',
+    place: 'port',
+    domain: handle,
+    frame: patched(toTenant(), OUTER.totalLength, word(19)),
+  },
   { reason: 'ttl-exceeded', place: 'port', domain: handle, frame: toTenant({ ttl: 1 }) },
   { reason: 'ttl-exceeded', place: 'port', domain: handle, frame: toTenant({ ttl: 0 }) },
-  { reason: 'too-big', place: 'port', domain: handle, frame: toTenant({ payload: pattern(INNER_MTU - 20 + 1) }) },
+  {
+    reason: 'too-big',
+    place: 'port',
+    domain: handle,
+    frame: toTenant({ payload: pattern(INNER_MTU - 20 + 1) }),
+  },
   { reason: 'no-route', place: 'port', domain: handle, frame: toTenant({ destination: '192.0.2.1' }) },
   { reason: 'no-record', place: 'port', domain: handle, frame: toTenant({ destination: '10.1.1.99' }) },
   { reason: 'encap-failed', place: 'port', domain: handle, frame: toTenant(), options: OF_NO_KIND },
   { reason: 'external-ethertype', place: 'context', domain: handle, frame: arpFrame(LINK_MACS.contosoOut) },
-  { reason: 'external-malformed', place: 'context', domain: handle, frame: patched(toOutside(), OUTER.ip, Buffer.of(0x65)) },
+  {
+    reason: 'external-malformed',
+    place: 'context',
+    domain: handle,
+    frame: patched(toOutside(), OUTER.ip, Buffer.of(0x65)),
+  },
   { reason: 'untranslated', place: 'context', domain: handle, frame: toOutside({ source: '10.1.1.4' }) },
 ];
 

@@ -1,10 +1,22 @@
 // What a packet from a context's port becomes: every field of the NVGRE frame, with lengths and checksums worked out here.
 import t from 'tap';
-import { encodeIpv4, internetChecksum, type Ipv4Packet } from '../../src/encap/nvgre.ts';
+import { encodeIpv4, type Ipv4Packet, internetChecksum } from '../../src/encap/nvgre.ts';
 import { macBytes } from '../../src/policy/address.ts';
 import { routerMac } from '../../src/policy/router.ts';
 import { DataPlane, INNER_MTU, LINK_MACS } from './data-plane.ts';
-import { echo, ETHERNET, ETHERTYPE, ethernet, GRE, INNER, ipv4, OUTER, PROTOCOL, pattern, tcp, udp } from './packets.ts';
+import {
+  ETHERTYPE,
+  echo,
+  ethernet,
+  GRE,
+  INNER,
+  ipv4,
+  OUTER,
+  PROTOCOL,
+  pattern,
+  tcp,
+  udp,
+} from './packets.ts';
 import { BRANCH_MAC, contoso, GATEWAY_PA, HOST_PA, SHARED_PA, VM_MAC } from './two-domains.ts';
 
 const dataPlane = DataPlane.open(t);
@@ -57,7 +69,11 @@ for (const { to, vsid, mac, pa } of destinations) {
       t.equal(frame.readUInt16BE(GRE.protocol), 0x6558, 'GRE protocol');
       t.equal(frame.readUInt32BE(GRE.key) >>> 8, vsid, 'VSID: the destination’s');
       t.same(bytes(frame, INNER.destinationMac, 6), Buffer.from(macBytes(mac)), 'inner destination MAC');
-      t.same(bytes(frame, INNER.sourceMac, 6), Buffer.from(macBytes(routerMac)), 'inner source MAC: the router');
+      t.same(
+        bytes(frame, INNER.sourceMac, 6),
+        Buffer.from(macBytes(routerMac)),
+        'inner source MAC: the router',
+      );
       t.equal(frame.readUInt16BE(INNER.etherType), ETHERTYPE.ipv4, 'inner ethertype');
       t.same(
         frame.subarray(INNER.ip),
@@ -69,13 +85,16 @@ for (const { to, vsid, mac, pa } of destinations) {
   }
 }
 
-t.test('the TTL of an inner packet counts down with a right checksum, whatever the header’s other bytes', async (t) => {
-  for (let id = 0; id < 0x10000; id += 0x0101) {
-    const packet = ipv4({ source: '198.51.100.7', destination: '10.1.1.4', id, ttl: 2 + (id % 254) });
-    const { frame } = dataPlane.run(
-      'port',
-      ethernet(LINK_MACS.contosoPort, contoso.gatewayMac, ETHERTYPE.ipv4, encodeIpv4(packet)),
-    );
-    t.equal(internetChecksum(bytes(frame, INNER.ip, 20)), 0, `id ${id}`);
-  }
-});
+t.test(
+  'the TTL of an inner packet counts down with a right checksum, whatever the header’s other bytes',
+  async (t) => {
+    for (let id = 0; id < 0x10000; id += 0x0101) {
+      const packet = ipv4({ source: '198.51.100.7', destination: '10.1.1.4', id, ttl: 2 + (id % 254) });
+      const { frame } = dataPlane.run(
+        'port',
+        ethernet(LINK_MACS.contosoPort, contoso.gatewayMac, ETHERTYPE.ipv4, encodeIpv4(packet)),
+      );
+      t.equal(internetChecksum(bytes(frame, INNER.ip, 20)), 0, `id ${id}`);
+    }
+  },
+);

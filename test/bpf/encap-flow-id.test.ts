@@ -31,7 +31,11 @@ t.test('all packets of a flow have one FlowID', async (t) => {
     ['options', { options: Buffer.of(1, 1, 1, 0) }],
   ];
   for (const [what, fields] of variants)
-    t.equal(flowIdOf({ protocol: PROTOCOL.tcp, payload: tcp(443, 50_000, pattern(0)), ...fields }), expected, what);
+    t.equal(
+      flowIdOf({ protocol: PROTOCOL.tcp, payload: tcp(443, 50_000, pattern(0)), ...fields }),
+      expected,
+      what,
+    );
 });
 
 t.test('all fragments of a datagram have one FlowID, though only the first has ports', async (t) => {

@@ -36,9 +36,18 @@ const packets: [string, Place, Uint8Array][] = [
   [
     'decapsulation with congestion',
     'provider',
-    encodeNvgre(tenantFrame(LINK_MACS.provider, { outer: { ...tenantFrame('').outer, tos: 3 }, inner: ipv4({ tos: 1 }) })),
+    encodeNvgre(
+      tenantFrame(LINK_MACS.provider, {
+        outer: { ...tenantFrame('').outer, tos: 3 },
+        inner: ipv4({ tos: 1 }),
+      }),
+    ),
   ],
-  ['delivery from the uplink', 'uplink', ipv4Frame(LINK_MACS.uplink, peer, { destination: contoso.external })],
+  [
+    'delivery from the uplink',
+    'uplink',
+    ipv4Frame(LINK_MACS.uplink, peer, { destination: contoso.external }),
+  ],
   [
     'delivery from another context',
     'context',

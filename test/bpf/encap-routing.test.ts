@@ -1,7 +1,7 @@
 // The distributed router: longest prefix, next hop or on-link, within the domain of the port and no other.
 import t from 'tap';
 import { decodeNvgre } from '../../src/encap/nvgre.ts';
-import { DataPlane, type Link, LINK_MACS } from './data-plane.ts';
+import { DataPlane, LINK_MACS, type Link } from './data-plane.ts';
 import { ipv4Frame } from './packets.ts';
 import { BRANCH_MAC, contoso, FOREIGN_PA, fabrikam, HOST_PA, SHARED_PA, VM_MAC } from './two-domains.ts';
 
@@ -45,7 +45,8 @@ t.test('the longest prefix decides, to the next hop’s record or to the destina
     ['10.1.3.4', 'in no subnet', noRoute],
     ['198.51.100.9', 'outside: the default route leads to this gateway itself and is none here', noRoute],
   ];
-  for (const [destination, what, expected] of rows) t.same(wayOf(destination), expected, `${destination}: ${what}`);
+  for (const [destination, what, expected] of rows)
+    t.same(wayOf(destination), expected, `${destination}: ${what}`);
 });
 
 t.test('equal addresses lead each domain to its own host, in its own VSID', async (t) => {

@@ -1,7 +1,12 @@
 // The owner of the maps, on real maps: writes differences only, takes away only what is the domain's, adopts what it finds.
 import t from 'tap';
 import { type DomainEntries, domainEntries, domainMaps } from '../../src/encap/entries.ts';
-import { decodeExternal, decodeSubnet, encodeExternalKey, encodeSubnetKey } from '../../src/encap/layout.generated.ts';
+import {
+  decodeExternal,
+  decodeSubnet,
+  encodeExternalKey,
+  encodeSubnetKey,
+} from '../../src/encap/layout.generated.ts';
 import { encodeNvgre } from '../../src/encap/nvgre.ts';
 import { DomainTables } from '../../src/encap/tables.ts';
 import { addressBytes } from '../../src/policy/address.ts';
@@ -9,7 +14,7 @@ import type { DomainPlan } from '../../src/policy/plan.ts';
 import { DataPlane, LINK_MACS } from './data-plane.ts';
 import { contoso, fabrikam, tenantFrame } from './two-domains.ts';
 
-type Test = typeof t;
+type Test = Parameters<typeof DataPlane.open>[0];
 type Entries = Record<string, string[]>;
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
@@ -51,7 +56,8 @@ function planOf(dataPlane: DataPlane, handle: number): DomainPlan {
 
 function setUp(t: Test) {
   const dataPlane = DataPlane.open(t);
-  const entriesOf = (plan: DomainPlan): DomainEntries => domainEntries(plan, dataPlane.attachment(plan.handle));
+  const entriesOf = (plan: DomainPlan): DomainEntries =>
+    domainEntries(plan, dataPlane.attachment(plan.handle));
   return {
     dataPlane,
     entriesOf,
@@ -77,7 +83,10 @@ t.test('the maps hold just the entries of the domains', async (t) => {
   const { port_macs: macs, ...rest } = content(dataPlane);
   t.same(rest, contentOf([entriesOf(ours), entriesOf(theirs)]));
   for (const name of domainMaps) t.ok(rest[name]?.length, `${name} is not empty`);
-  t.same(macs, [...[contoso, fabrikam].map(({ gatewayMac }) => `${gatewayMac.replaceAll(':', '')}0000=01000000`)].sort());
+  t.same(
+    macs,
+    [...[contoso, fabrikam].map(({ gatewayMac }) => `${gatewayMac.replaceAll(':', '')}0000=01000000`)].sort(),
+  );
 });
 
 t.test('applying the same again writes nothing', async (t) => {
@@ -120,65 +129,76 @@ t.test('a change writes the entries that differ, and no others', async (t) => {
   });
 });
 
-t.test('a VSID or external address that moves to another domain stays with it, in either order', async (t) => {
-  const moved = { vsid: 5002, address: contoso.external };
-  for (const order of ['loser first', 'winner first']) {
-    await t.test(order, async (t) => {
-      const { dataPlane, entriesOf, ours, theirs, adopt } = setUp(t);
-      const loser: DomainPlan = {
-        ...ours,
-        vsids: ours.vsids.filter((vsid) => vsid !== moved.vsid),
-        nat: { externalAddresses: [{ address: '203.0.113.30' }], portMappings: [] },
-      };
-      const winner: DomainPlan = {
-        ...theirs,
-        vsids: [...theirs.vsids, moved.vsid],
-        nat: {
-          externalAddresses: [{ address: fabrikam.external }, { address: moved.address }],
-          portMappings: [],
-        },
-      };
-      const sequence = order === 'loser first' ? [loser, winner] : [winner, loser];
-      for (const plan of sequence) dataPlane.tables.apply(plan.handle, entriesOf(plan));
+t.test(
+  'a VSID or external address that moves to another domain stays with it, in either order',
+  async (t) => {
+    const moved = { vsid: 5002, address: contoso.external };
+    for (const order of ['loser first', 'winner first']) {
+      await t.test(order, async (t) => {
+        const { dataPlane, entriesOf, ours, theirs, adopt } = setUp(t);
+        const loser: DomainPlan = {
+          ...ours,
+          vsids: ours.vsids.filter((vsid) => vsid !== moved.vsid),
+          nat: { externalAddresses: [{ address: '203.0.113.30' }], portMappings: [] },
+        };
+        const winner: DomainPlan = {
+          ...theirs,
+          vsids: [...theirs.vsids, moved.vsid],
+          nat: {
+            externalAddresses: [{ address: fabrikam.external }, { address: moved.address }],
+            portMappings: [],
+          },
+        };
+        const sequence = order === 'loser first' ? [loser, winner] : [winner, loser];
+        for (const plan of sequence) dataPlane.tables.apply(plan.handle, entriesOf(plan));
 
-      const subnet = dataPlane.map('subnets').lookup(encodeSubnetKey({ vsid: moved.vsid }));
-      t.equal(subnet && decodeSubnet(subnet).domain, fabrikam.handle, 'the VSID');
-      const external = dataPlane.map('externals').lookup(encodeExternalKey({ address: addressBytes(moved.address) }));
-      t.equal(external && decodeExternal(external).domain, fabrikam.handle, 'the external address');
-      const { port_macs: _, ...rest } = content(dataPlane);
-      t.same(rest, contentOf([entriesOf(loser), entriesOf(winner)]), 'all else is as it should be');
+        const subnet = dataPlane.map('subnets').lookup(encodeSubnetKey({ vsid: moved.vsid }));
+        t.equal(subnet && decodeSubnet(subnet).domain, fabrikam.handle, 'the VSID');
+        const external = dataPlane
+          .map('externals')
+          .lookup(encodeExternalKey({ address: addressBytes(moved.address) }));
+        t.equal(external && decodeExternal(external).domain, fabrikam.handle, 'the external address');
+        const { port_macs: _, ...rest } = content(dataPlane);
+        t.same(rest, contentOf([entriesOf(loser), entriesOf(winner)]), 'all else is as it should be');
 
-      t.comment('and the loser’s removal, also after a restart, does not take them');
-      adopt().remove(loser.handle);
-      const { port_macs: __, ...left } = content(dataPlane);
-      t.same(left, contentOf([entriesOf(winner)]));
-    });
-  }
-});
+        t.comment('and the loser’s removal, also after a restart, does not take them');
+        adopt().remove(loser.handle);
+        const { port_macs: __, ...left } = content(dataPlane);
+        t.same(left, contentOf([entriesOf(winner)]));
+      });
+    }
+  },
+);
 
-t.test('a removed domain leaves no entry in any map, and zeroed counters; the other domain keeps all', async (t) => {
-  const { dataPlane, entriesOf, theirs } = setUp(t);
-  const frame = encodeNvgre(tenantFrame(LINK_MACS.provider));
-  t.equal(dataPlane.run('provider', frame).verdict, 'redirect');
-  t.equal(dataPlane.run('provider', frame.subarray(0, 60)).verdict, 'drop');
-  dataPlane.run('port', Buffer.alloc(60));
-  t.not(dataPlane.stats(contoso.handle).decapsulated.packets, 0);
+t.test(
+  'a removed domain leaves no entry in any map, and zeroed counters; the other domain keeps all',
+  async (t) => {
+    const { dataPlane, entriesOf, theirs } = setUp(t);
+    const frame = encodeNvgre(tenantFrame(LINK_MACS.provider));
+    t.equal(dataPlane.run('provider', frame).verdict, 'redirect');
+    t.equal(dataPlane.run('provider', frame.subarray(0, 60)).verdict, 'drop');
+    dataPlane.run('port', Buffer.alloc(60));
+    t.not(dataPlane.stats(contoso.handle).decapsulated.packets, 0);
 
-  dataPlane.tables.remove(contoso.handle);
-  const { port_macs: macs, ...rest } = content(dataPlane);
-  t.same(rest, contentOf([entriesOf(theirs)]));
-  t.same(macs, [`${fabrikam.gatewayMac.replaceAll(':', '')}0000=01000000`]);
-  t.same(dataPlane.tables.domains(), [fabrikam.handle]);
-  const key = Buffer.from([contoso.handle, 0, 0, 0]);
-  t.ok(
-    dataPlane.map('stats').lookup(key)?.every((byte) => byte === 0),
-    'every byte of its counters, on every CPU',
-  );
-  t.same(dataPlane.run('provider', frame).drop, { reason: 'vsid-unknown', domain: 0 });
+    dataPlane.tables.remove(contoso.handle);
+    const { port_macs: macs, ...rest } = content(dataPlane);
+    t.same(rest, contentOf([entriesOf(theirs)]));
+    t.same(macs, [`${fabrikam.gatewayMac.replaceAll(':', '')}0000=01000000`]);
+    t.same(dataPlane.tables.domains(), [fabrikam.handle]);
+    const key = Buffer.from([contoso.handle, 0, 0, 0]);
+    t.ok(
+      dataPlane
+        .map('stats')
+        .lookup(key)
+        ?.every((byte) => byte === 0),
+      'every byte of its counters, on every CPU',
+    );
+    t.same(dataPlane.run('provider', frame).drop, { reason: 'vsid-unknown', domain: 0 });
 
-  dataPlane.tables.remove(fabrikam.handle);
-  for (const [name, entries] of Object.entries(content(dataPlane))) t.same(entries, [], name);
-});
+    dataPlane.tables.remove(fabrikam.handle);
+    for (const [name, entries] of Object.entries(content(dataPlane))) t.same(entries, [], name);
+  },
+);
 
 t.test('two domains with one gateway MAC: it stays a known port until both are gone', async (t) => {
   const { dataPlane, entriesOf, ours, theirs } = setUp(t);
@@ -194,21 +214,24 @@ t.test('two domains with one gateway MAC: it stays a known port until both are g
   t.same(content(dataPlane).port_macs, []);
 });
 
-t.test('new tables on filled maps know what is there: they write nothing twice, and can remove it', async (t) => {
-  const { dataPlane, entriesOf, ours, theirs, adopt } = setUp(t);
-  const before = content(dataPlane);
-  const adopted = adopt();
-  t.same(adopted.domains().toSorted(), [contoso.handle, fabrikam.handle]);
-  t.same(content(dataPlane), before, 'adopting changes nothing');
-  tamper(dataPlane);
-  const tampered = content(dataPlane);
-  for (const plan of [ours, theirs]) adopted.apply(plan.handle, entriesOf(plan));
-  t.same(content(dataPlane), tampered, 'applying what is there writes nothing');
-  tamper(dataPlane);
-  t.same(content(dataPlane), before, 'tampering twice undoes it');
-  for (const handle of adopted.domains()) adopted.remove(handle);
-  for (const [name, entries] of Object.entries(content(dataPlane))) t.same(entries, [], name);
-});
+t.test(
+  'new tables on filled maps know what is there: they write nothing twice, and can remove it',
+  async (t) => {
+    const { dataPlane, entriesOf, ours, theirs, adopt } = setUp(t);
+    const before = content(dataPlane);
+    const adopted = adopt();
+    t.same(adopted.domains().toSorted(), [contoso.handle, fabrikam.handle]);
+    t.same(content(dataPlane), before, 'adopting changes nothing');
+    tamper(dataPlane);
+    const tampered = content(dataPlane);
+    for (const plan of [ours, theirs]) adopted.apply(plan.handle, entriesOf(plan));
+    t.same(content(dataPlane), tampered, 'applying what is there writes nothing');
+    tamper(dataPlane);
+    t.same(content(dataPlane), before, 'tampering twice undoes it');
+    for (const handle of adopted.domains()) adopted.remove(handle);
+    for (const [name, entries] of Object.entries(content(dataPlane))) t.same(entries, [], name);
+  },
+);
 
 t.test('new tables mend what is not as it should be', async (t) => {
   const { dataPlane, entriesOf, ours, theirs, adopt } = setUp(t);

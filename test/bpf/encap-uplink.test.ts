@@ -1,11 +1,23 @@
 // Between the contexts and the uplink: only translated packets out, only to the owner in, ARP for owned addresses.
 import t from 'tap';
 import { encodeExternalKey } from '../../src/encap/layout.generated.ts';
-import { type Ipv4Packet } from '../../src/encap/nvgre.ts';
+import type { Ipv4Packet } from '../../src/encap/nvgre.ts';
 import { addressBytes, macBytes } from '../../src/policy/address.ts';
 import { routerMac } from '../../src/policy/router.ts';
 import { CONTEXT_MACS, DataPlane, LINK_MACS } from './data-plane.ts';
-import { type Arp, arp, ETHERNET, ETHERTYPE, ethernet, ipv4Frame, patched, pattern, PROTOCOL, tcp, word } from './packets.ts';
+import {
+  type Arp,
+  arp,
+  ETHERNET,
+  ETHERTYPE,
+  ethernet,
+  ipv4Frame,
+  PROTOCOL,
+  patched,
+  pattern,
+  tcp,
+  word,
+} from './packets.ts';
 import { contoso, fabrikam } from './two-domains.ts';
 
 const dataPlane = DataPlane.open(t);
@@ -23,24 +35,31 @@ const fromOutside = (fields: Partial<Ipv4Packet>): Buffer =>
 const fromContoso = (fields: Partial<Ipv4Packet>): Buffer =>
   ipv4Frame(LINK_MACS.contosoOut, CONTEXT_MACS.contoso, fields);
 
-t.test('a packet for an owned address goes to its context, with the context’s MAC and nothing else changed', async (t) => {
-  const kinds: [string, Partial<Ipv4Packet>][] = [
-    ['UDP', {}],
-    ['TCP', { protocol: PROTOCOL.tcp, payload: tcp(50_000, 80, pattern(1000)) }],
-    ['fragment', { fragmentOffset: 3 }],
-    ['options', { options: Buffer.of(1, 1, 1, 0) }],
-    ['TTL 1: the context is the router that counts', { ttl: 1 }],
-  ];
-  for (const [name, domain] of Object.entries({ contoso, fabrikam })) {
-    for (const [what, fields] of kinds) {
-      const frame = fromOutside({ destination: domain.external, ...fields });
-      const outcome = dataPlane.run('uplink', frame, { mark: 0x33 });
-      t.equal(outcome.verdict, 'redirect', `${name}, ${what}`);
-      t.same(outcome.frame, handedTo(CONTEXT_MACS[name as keyof typeof CONTEXT_MACS], frame), `${name}, ${what}: frame`);
-      t.equal(outcome.mark, 0, `${name}, ${what}: no mark`);
+t.test(
+  'a packet for an owned address goes to its context, with the context’s MAC and nothing else changed',
+  async (t) => {
+    const kinds: [string, Partial<Ipv4Packet>][] = [
+      ['UDP', {}],
+      ['TCP', { protocol: PROTOCOL.tcp, payload: tcp(50_000, 80, pattern(1000)) }],
+      ['fragment', { fragmentOffset: 3 }],
+      ['options', { options: Buffer.of(1, 1, 1, 0) }],
+      ['TTL 1: the context is the router that counts', { ttl: 1 }],
+    ];
+    for (const [name, domain] of Object.entries({ contoso, fabrikam })) {
+      for (const [what, fields] of kinds) {
+        const frame = fromOutside({ destination: domain.external, ...fields });
+        const outcome = dataPlane.run('uplink', frame, { mark: 0x33 });
+        t.equal(outcome.verdict, 'redirect', `${name}, ${what}`);
+        t.same(
+          outcome.frame,
+          handedTo(CONTEXT_MACS[name as keyof typeof CONTEXT_MACS], frame),
+          `${name}, ${what}: frame`,
+        );
+        t.equal(outcome.mark, 0, `${name}, ${what}: no mark`);
+      }
     }
-  }
-});
+  },
+);
 
 t.test('what no context owns passes to the kernel, byte for byte', async (t) => {
   const owned = fromOutside({ destination: contoso.external });
@@ -49,7 +68,10 @@ t.test('what no context owns passes to the kernel, byte for byte', async (t) => 
     ['a tenant’s address', fromOutside({ destination: '10.1.1.4' })],
     ['an owned address, but another MAC', patched(owned, 0, Buffer.of(0x02, 0x77))],
     ['an owned address, but a group MAC', patched(owned, 0, Buffer.from(macBytes(BROADCAST)))],
-    ['IPv6', ethernet(LINK_MACS.uplink, ROUTER, ETHERTYPE.ipv6, Buffer.concat([Buffer.of(0x60), pattern(60)]))],
+    [
+      'IPv6',
+      ethernet(LINK_MACS.uplink, ROUTER, ETHERTYPE.ipv6, Buffer.concat([Buffer.of(0x60), pattern(60)])),
+    ],
     ['LLDP', ethernet('01:80:c2:00:00:0e', ROUTER, 0x88cc, pattern(60))],
     ['a VLAN tag', patched(owned, 12, word(ETHERTYPE.vlan))],
   ];
@@ -82,7 +104,11 @@ t.test('ARP for an owned address is answered with the uplink’s MAC', async (t)
   const rows: [string, Buffer, Buffer][] = [
     ['broadcast request', arpFrame(), answer(ROUTER, '203.0.113.1', contoso.external)],
     ['request to our MAC', arpFrame({}, LINK_MACS.uplink), answer(ROUTER, '203.0.113.1', contoso.external)],
-    ['for the other domain', arpFrame({ target: fabrikam.external }), answer(ROUTER, '203.0.113.1', fabrikam.external)],
+    [
+      'for the other domain',
+      arpFrame({ target: fabrikam.external }),
+      answer(ROUTER, '203.0.113.1', fabrikam.external),
+    ],
     ['probe (RFC 5227)', arpFrame({ sender: '0.0.0.0' }), answer(ROUTER, '0.0.0.0', contoso.external)],
     [
       'a target MAC that the asker believes in is ignored',
@@ -97,11 +123,14 @@ t.test('ARP for an owned address is answered with the uplink’s MAC', async (t)
   }
 });
 
-t.test('an ARP answer is as long as its question: padding to the shortest Ethernet frame stays', async (t) => {
-  const { verdict, frame } = dataPlane.run('uplink', Buffer.concat([arpFrame(), Buffer.alloc(18)]));
-  t.equal(verdict, 'redirect');
-  t.same(frame, Buffer.concat([answer(ROUTER, '203.0.113.1', contoso.external), Buffer.alloc(18)]));
-});
+t.test(
+  'an ARP answer is as long as its question: padding to the shortest Ethernet frame stays',
+  async (t) => {
+    const { verdict, frame } = dataPlane.run('uplink', Buffer.concat([arpFrame(), Buffer.alloc(18)]));
+    t.equal(verdict, 'redirect');
+    t.same(frame, Buffer.concat([answer(ROUTER, '203.0.113.1', contoso.external), Buffer.alloc(18)]));
+  },
+);
 
 t.test('other ARP passes to the kernel, byte for byte', async (t) => {
   const rows: [string, Buffer][] = [
@@ -147,7 +176,8 @@ t.test('a packet that does not carry its own domain’s external address is drop
     ['no address', { source: '0.0.0.0' }],
     ['fragment of a tenant’s packet', { source: '10.1.1.4', fragmentOffset: 10 }],
   ];
-  for (const [what, fields] of rows) t.same(dataPlane.run('context', fromContoso(fields)).drop, untranslated, what);
+  for (const [what, fields] of rows)
+    t.same(dataPlane.run('context', fromContoso(fields)).drop, untranslated, what);
 });
 
 t.test('a packet for a context of this node goes to it directly', async (t) => {

@@ -2,12 +2,26 @@
 import { encodeIpv4, type Ipv4Packet, internetChecksum } from '../../src/encap/nvgre.ts';
 import { addressBytes, macBytes } from '../../src/policy/address.ts';
 
-export const ETHERTYPE = { ipv4: 0x0800, arp: 0x0806, vlan: 0x8100, ipv6: 0x86dd, providerVlan: 0x88a8 } as const;
+export const ETHERTYPE = {
+  ipv4: 0x0800,
+  arp: 0x0806,
+  vlan: 0x8100,
+  ipv6: 0x86dd,
+  providerVlan: 0x88a8,
+} as const;
 export const PROTOCOL = { icmp: 1, tcp: 6, udp: 17, gre: 47, sctp: 132 } as const;
 
 /** Bytes of the headers, and where each begins in an NVGRE frame. */
 export const ETHERNET = 14;
-export const OUTER = { ip: 14, totalLength: 16, fragment: 20, protocol: 23, checksum: 24, source: 26, destination: 30 } as const;
+export const OUTER = {
+  ip: 14,
+  totalLength: 16,
+  fragment: 20,
+  protocol: 23,
+  checksum: 24,
+  source: 26,
+  destination: 30,
+} as const;
 export const GRE = { flags: 34, protocol: 36, key: 38 } as const;
 export const INNER = { destinationMac: 42, sourceMac: 48, etherType: 54, ip: 56 } as const;
 
@@ -22,7 +36,12 @@ export function pattern(length: number, first = 1): Buffer {
   return Buffer.from(Uint8Array.from({ length }, (_, index) => first + index * 7));
 }
 
-export function ethernet(destination: string, source: string, etherType: number, payload: Uint8Array): Buffer {
+export function ethernet(
+  destination: string,
+  source: string,
+  etherType: number,
+  payload: Uint8Array,
+): Buffer {
   return Buffer.concat([macBytes(destination), macBytes(source), word(etherType), payload]);
 }
 

@@ -36,7 +36,12 @@ export class PreparedRuns {
   }
 
   /** As DataPlane.run(). */
-  run(place: Place, frame: Uint8Array, { poison = 0, length = 0 }: Preparation, options: RunOptions = {}): Outcome {
+  run(
+    place: Place,
+    frame: Uint8Array,
+    { poison = 0, length = 0 }: Preparation,
+    options: RunOptions = {},
+  ): Outcome {
     return this.#dataPlane.run(place, frame, {
       ...options,
       control: [poison, length],

@@ -44,7 +44,10 @@ export const fabrikam: Domain = {
 
 function resources(rdid: string, { vsids, gatewayMac, external }: Domain, hostPa: string) {
   const subnet = (vsid: number, prefix: string) =>
-    put('virtualSubnet', rdid, String(vsid), { addressPrefixes: [prefix], isGatewaySubnet: vsid === vsids.gateway });
+    put('virtualSubnet', rdid, String(vsid), {
+      addressPrefixes: [prefix],
+      isGatewaySubnet: vsid === vsids.gateway,
+    });
   const route = (id: string, virtualSubnetId: number, destinationPrefix: string, nextHop: string) =>
     put('customerRoute', rdid, id, { virtualSubnetId, destinationPrefix, nextHop, metric: 0 });
   return [

@@ -2,10 +2,10 @@ import { execFileSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import t from 'tap';
 import { BpfObject } from '../../src/linux/bpf-object.ts';
+import { attachClsact, attachedClsact, detachClsact } from '../../src/linux/clsact.ts';
 import { ip } from '../../src/linux/iproute2.ts';
 import { ifindexOf } from '../../src/linux/links.ts';
 import { inNetns } from '../../src/linux/netns.ts';
-import { attachClsact, attachedClsact, detachClsact } from '../../src/linux/clsact.ts';
 import { compileFixture } from '../bpf/fixtures/compile.ts';
 
 const netns = `lt${process.pid}`;

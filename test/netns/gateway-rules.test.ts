@@ -1,0 +1,662 @@
+/**
+ * Each rule of the REST resources broken in turn against a gateway that forwards: every refusal names field and rule, and
+ * the data plane is afterwards what it was, to the last map entry and rule.
+ */
+import { globSync, readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import t from 'tap';
+import { BpfMap } from '../../src/linux/bpf-map.ts';
+import type { GatewayNode } from '../lab/gateway-node.ts';
+import { pinDirectory } from '../lab/gateway-remains.ts';
+import { INTERNET_ADDRESS } from '../lab/internet.ts';
+import { kernelObjects } from '../lab/kernel-objects.ts';
+import { Lab } from '../lab/lab.ts';
+import {
+  buildTopology,
+  CONTOSO,
+  FABRIKAM,
+  GATEWAY_ADDRESS,
+  HOST_ADDRESSES,
+  provisionTenants,
+} from '../lab/topology.ts';
+import { until } from '../lab/until.ts';
+
+const SOURCE = fileURLToPath(new URL('../../src/', import.meta.url));
+/** Maps that count or sample traffic. */
+const COUNTING = ['stats', 'drop_scratch', 'drop_samples'];
+
+interface Refusal {
+  /** Continues "refuses …". */
+  what: string;
+  method?: 'PUT' | 'PATCH' | 'DELETE';
+  path: string;
+  body?: unknown;
+  status?: number;
+  rule: string;
+  /** Absent where the resource's name in the path is wrong. */
+  pointer?: string;
+  /** The rule of policy/ that is broken, where the API has found the same by the schema of the field first. */
+  breaks?: string;
+}
+
+const domain = (path = '', { rdid } = CONTOSO): string => `/v1/routing-domains/${rdid}${path}`;
+const { vsid, gatewayVsid, externalAddress } = CONTOSO;
+const [VM1 = { ip: '', mac: '' }] = CONTOSO.vms;
+const conflict = { status: 409 } as const;
+
+const subnet = (prefixes: unknown[], more: object = {}) => ({ addressPrefixes: prefixes, ...more });
+const record = (more: object) => ({
+  ...{ customerAddress: '10.1.1.77', virtualSubnetId: vsid, macAddress: '02:00:00:00:00:77' },
+  ...{ providerAddress: HOST_ADDRESSES[0], type: 'static', ...more },
+});
+const route = (more: object) => ({
+  ...{ virtualSubnetId: vsid, destinationPrefix: '172.16.0.0/16', nextHop: '10.1.1.9', metric: 0, ...more },
+});
+const gateway = (more: object) => ({
+  ...{ virtualSubnetId: gatewayVsid, customerAddresses: ['10.254.254.2'], macAddress: CONTOSO.gatewayMac },
+  ...more,
+});
+const nat = (addresses: object[], ...staticMappings: object[]) => ({
+  externalAddresses: addresses,
+  staticMappings,
+});
+const external = (more: object = {}) => ({ ipAddress: externalAddress, ...more });
+const mapping = (more: object = {}) => ({
+  ...{ protocol: 'tcp', externalIpAddress: externalAddress, externalPort: 81 },
+  ...{ internalIpAddress: VM1.ip, internalPort: 81, ...more },
+});
+
+const routingDomains: Refusal[] = [
+  {
+    what: 'a name that is no GUID',
+    path: '/v1/routing-domains/contoso',
+    body: { name: 'x' },
+    rule: 'pattern',
+    breaks: 'rdid-guid',
+  },
+  { what: 'no name', path: domain(), body: {}, rule: 'required', pointer: '/name' },
+  { what: 'an empty name', path: domain(), body: { name: '' }, rule: 'min-length', pointer: '/name' },
+  {
+    what: 'a long name',
+    path: domain(),
+    body: { name: 'x'.repeat(129) },
+    rule: 'max-length',
+    pointer: '/name',
+  },
+  {
+    what: 'an unknown field',
+    path: domain(),
+    body: { name: 'x', nam: 'y' },
+    rule: 'unknown-field',
+    pointer: '/nam',
+  },
+];
+
+const anotherDomain = '33333333-3333-3333-3333-333333333333';
+const subnets: Refusal[] = [
+  {
+    what: 'a domain that is not there',
+    path: domain('/virtual-subnets/7001', { ...CONTOSO, rdid: anotherDomain }),
+    body: subnet(['10.7.0.0/24']),
+    status: 404,
+    rule: 'exists',
+  },
+  {
+    what: 'a reserved VSID',
+    path: domain('/virtual-subnets/4095'),
+    body: subnet(['10.7.0.0/24']),
+    rule: 'minimum',
+    breaks: 'vsid-range',
+  },
+  {
+    what: 'the reserved highest VSID',
+    path: domain('/virtual-subnets/16777215'),
+    body: subnet(['10.7.0.0/24']),
+    rule: 'maximum',
+    breaks: 'vsid-range',
+  },
+  {
+    what: 'the VSID of another tenant',
+    path: domain(`/virtual-subnets/${FABRIKAM.vsid}`),
+    body: subnet(['10.7.0.0/24']),
+    ...conflict,
+    rule: 'vsid-unique',
+  },
+  {
+    what: 'no prefix',
+    path: domain('/virtual-subnets/5003'),
+    body: subnet([]),
+    rule: 'min-items',
+    pointer: '/addressPrefixes',
+  },
+  {
+    what: 'nine prefixes',
+    path: domain('/virtual-subnets/5003'),
+    body: subnet(Array.from({ length: 9 }, (_, i) => `10.7.${i}.0/24`)),
+    rule: 'max-items',
+    pointer: '/addressPrefixes',
+  },
+  {
+    what: 'a prefix that is none',
+    path: domain('/virtual-subnets/5003'),
+    body: subnet(['10.7.0.0/33']),
+    rule: 'ip-prefix',
+    pointer: '/addressPrefixes/0',
+  },
+  {
+    what: 'a prefix with host bits',
+    path: domain('/virtual-subnets/5003'),
+    body: subnet(['10.7.0.1/24']),
+    rule: 'prefix-host-bits',
+    pointer: '/addressPrefixes/0',
+  },
+  {
+    what: 'an IPv6 prefix',
+    path: domain('/virtual-subnets/5003'),
+    body: subnet(['10.7.0.0/24', '2001:db8::/64']),
+    rule: 'ipv6-not-supported',
+    pointer: '/addressPrefixes/1',
+  },
+  {
+    what: 'a prefix that is too long',
+    path: domain('/virtual-subnets/5003'),
+    body: subnet(['10.7.0.0/31']),
+    rule: 'prefix-length',
+    pointer: '/addressPrefixes/0',
+  },
+  {
+    what: 'a multicast prefix',
+    path: domain('/virtual-subnets/5003'),
+    body: subnet(['224.0.0.0/24']),
+    rule: 'prefix-unicast',
+    pointer: '/addressPrefixes/0',
+  },
+  {
+    what: 'prefixes that overlap',
+    path: domain('/virtual-subnets/5003'),
+    body: subnet(['10.7.0.0/16', '10.7.1.0/24']),
+    rule: 'prefix-overlap',
+    pointer: '/addressPrefixes/1',
+  },
+  {
+    what: 'a prefix that overlaps another subnet',
+    path: domain('/virtual-subnets/5003'),
+    body: subnet(['10.1.0.0/16']),
+    ...conflict,
+    rule: 'prefix-overlap',
+    pointer: '/addressPrefixes/0',
+  },
+  {
+    what: 'a second gateway subnet',
+    path: domain('/virtual-subnets/5003'),
+    body: subnet(['10.7.0.0/24'], { isGatewaySubnet: true }),
+    ...conflict,
+    rule: 'one-gateway-subnet',
+    pointer: '/isGatewaySubnet',
+  },
+  {
+    what: 'to make the gateway’s subnet an ordinary one',
+    path: domain(`/virtual-subnets/${gatewayVsid}`),
+    body: subnet(['10.254.254.0/29']),
+    ...conflict,
+    rule: 'gateway-subnet-in-use',
+    pointer: '/isGatewaySubnet',
+  },
+  {
+    what: 'a prefix that leaves VMs outside',
+    path: domain(`/virtual-subnets/${vsid}`),
+    body: subnet(['10.1.2.0/24']),
+    ...conflict,
+    rule: 'virtual-subnet-in-use',
+    pointer: '/addressPrefixes',
+  },
+  {
+    what: 'to delete a subnet with VMs',
+    method: 'DELETE',
+    path: domain(`/virtual-subnets/${vsid}`),
+    ...conflict,
+    rule: 'virtual-subnet-in-use',
+  },
+  {
+    what: 'to delete the gateway’s subnet',
+    method: 'DELETE',
+    path: domain(`/virtual-subnets/${gatewayVsid}`),
+    ...conflict,
+    rule: 'virtual-subnet-in-use',
+  },
+];
+
+const newRecord = domain('/lookup-records/new');
+const records: Refusal[] = [
+  {
+    what: 'a name that is no id',
+    path: domain('/lookup-records/-new'),
+    body: record({}),
+    rule: 'pattern',
+    breaks: 'resource-id',
+  },
+  {
+    what: 'the VSID of another tenant',
+    path: newRecord,
+    body: record({ virtualSubnetId: FABRIKAM.vsid }),
+    rule: 'vsid-of-domain',
+    pointer: '/virtualSubnetId',
+  },
+  {
+    what: 'an address that is none',
+    path: newRecord,
+    body: record({ customerAddress: '10.1.1.256' }),
+    rule: 'ip-address',
+    pointer: '/customerAddress',
+  },
+  {
+    what: 'an address outside its subnet',
+    path: newRecord,
+    body: record({ customerAddress: '10.1.2.77' }),
+    rule: 'address-in-subnet',
+    pointer: '/customerAddress',
+  },
+  {
+    what: 'the broadcast address',
+    path: newRecord,
+    body: record({ customerAddress: '10.1.1.255' }),
+    rule: 'address-of-host',
+    pointer: '/customerAddress',
+  },
+  {
+    what: 'the distributed router’s address',
+    path: newRecord,
+    body: record({ customerAddress: '10.1.1.1' }),
+    rule: 'address-reserved',
+    pointer: '/customerAddress',
+  },
+  {
+    what: 'an address that has a record',
+    path: newRecord,
+    body: record({ customerAddress: VM1.ip }),
+    ...conflict,
+    rule: 'customer-address-unique',
+    pointer: '/customerAddress',
+  },
+  {
+    what: 'a wildcard with an address',
+    path: newRecord,
+    body: record({ type: 'gatewayWildcard' }),
+    rule: 'address-unspecified',
+    pointer: '/customerAddress',
+  },
+  {
+    what: 'a type that is none',
+    path: newRecord,
+    body: record({ type: 'sticky' }),
+    rule: 'enum',
+    pointer: '/type',
+  },
+  {
+    what: 'a MAC address that is none',
+    path: newRecord,
+    body: record({ macAddress: '02:00:00:00:00' }),
+    rule: 'pattern',
+    pointer: '/macAddress',
+    breaks: 'mac-address',
+  },
+  {
+    what: 'a group MAC address',
+    path: newRecord,
+    body: record({ macAddress: '01:00:5e:00:00:01' }),
+    rule: 'mac-unicast',
+    pointer: '/macAddress',
+  },
+  {
+    what: 'the distributed router’s MAC address',
+    path: newRecord,
+    body: record({ macAddress: '02-48-4E-56-00-01' }),
+    rule: 'mac-reserved',
+    pointer: '/macAddress',
+  },
+  {
+    what: 'a provider address that is not unicast',
+    path: newRecord,
+    body: record({ providerAddress: '0.0.0.0' }),
+    rule: 'address-unicast',
+    pointer: '/providerAddress',
+  },
+  {
+    what: 'another MAC address for the gateway',
+    method: 'PATCH',
+    path: domain('/lookup-records/10.254.254.2'),
+    body: { macAddress: '02:00:00:00:00:99' },
+    ...conflict,
+    rule: 'gateway-mac',
+    pointer: '/macAddress',
+  },
+];
+
+const newRoute = domain('/customer-routes/new');
+const routes: Refusal[] = [
+  {
+    what: 'a metric that is no number',
+    path: newRoute,
+    body: route({ metric: 'low' }),
+    rule: 'type',
+    pointer: '/metric',
+  },
+  {
+    what: 'a metric that is too large',
+    path: newRoute,
+    body: route({ metric: 65_536 }),
+    rule: 'maximum',
+    pointer: '/metric',
+  },
+  {
+    what: 'the VSID of another tenant',
+    path: newRoute,
+    body: route({ virtualSubnetId: FABRIKAM.vsid }),
+    rule: 'vsid-of-domain',
+    pointer: '/virtualSubnetId',
+  },
+  {
+    what: 'an on-link destination outside its subnet',
+    path: newRoute,
+    body: route({ nextHop: '0.0.0.0' }),
+    rule: 'on-link-in-subnet',
+    pointer: '/destinationPrefix',
+  },
+  {
+    what: 'a next hop outside its subnet',
+    path: newRoute,
+    body: route({ nextHop: '10.254.254.3' }),
+    rule: 'address-in-subnet',
+    pointer: '/nextHop',
+  },
+  {
+    what: 'a destination that another route has',
+    path: newRoute,
+    body: route({ destinationPrefix: '0.0.0.0/0' }),
+    ...conflict,
+    rule: 'route-unique',
+    pointer: '/destinationPrefix',
+  },
+];
+
+const gateways: Refusal[] = [
+  {
+    what: 'an ordinary subnet',
+    path: domain('/gateway'),
+    body: gateway({ virtualSubnetId: vsid, customerAddresses: ['10.1.1.2'] }),
+    rule: 'gateway-subnet',
+    pointer: '/virtualSubnetId',
+  },
+  {
+    what: 'an address outside its subnet',
+    path: domain('/gateway'),
+    body: gateway({ customerAddresses: ['10.254.254.9'] }),
+    rule: 'address-in-subnet',
+    pointer: '/customerAddresses/0',
+  },
+  {
+    what: 'two IPv4 addresses',
+    path: domain('/gateway'),
+    body: gateway({ customerAddresses: ['10.254.254.2', '10.254.254.3'] }),
+    rule: 'one-address-per-family',
+    pointer: '/customerAddresses/1',
+  },
+  {
+    what: 'a MAC address other than its record’s',
+    path: domain('/gateway'),
+    body: gateway({ macAddress: '02:00:00:00:00:99' }),
+    ...conflict,
+    rule: 'gateway-mac',
+    pointer: '/customerAddresses/0',
+  },
+];
+
+const natPath = domain('/nat');
+const firstExternal = '/externalAddresses/0';
+const firstMapping = '/staticMappings/0';
+const nats: Refusal[] = [
+  {
+    what: 'an external address of another tenant',
+    path: natPath,
+    body: nat([{ ipAddress: FABRIKAM.externalAddress }]),
+    ...conflict,
+    rule: 'external-address-owned',
+    pointer: `${firstExternal}/ipAddress`,
+  },
+  {
+    what: 'a provider address',
+    path: natPath,
+    body: nat([{ ipAddress: GATEWAY_ADDRESS }]),
+    ...conflict,
+    rule: 'external-address-provider',
+    pointer: `${firstExternal}/ipAddress`,
+  },
+  {
+    what: 'an external address twice',
+    path: natPath,
+    body: nat([external(), external()]),
+    rule: 'external-address-once',
+    pointer: '/externalAddresses/1/ipAddress',
+  },
+  {
+    what: 'an external address that is not unicast',
+    path: natPath,
+    body: nat([{ ipAddress: '224.0.0.1' }]),
+    rule: 'address-unicast',
+    pointer: `${firstExternal}/ipAddress`,
+  },
+  {
+    what: 'half a port range',
+    path: natPath,
+    body: nat([external({ portStart: 5 })]),
+    rule: 'port-range-both',
+    pointer: `${firstExternal}/portStart`,
+  },
+  {
+    what: 'a port range that ends before it begins',
+    path: natPath,
+    body: nat([external({ portStart: 5, portEnd: 4 })]),
+    rule: 'port-range-order',
+    pointer: `${firstExternal}/portEnd`,
+  },
+  {
+    what: 'a protocol without ports',
+    path: natPath,
+    body: nat([external()], mapping({ protocol: 'icmp' })),
+    rule: 'enum',
+    pointer: `${firstMapping}/protocol`,
+  },
+  {
+    what: 'port 0',
+    path: natPath,
+    body: nat([external()], mapping({ externalPort: 0 })),
+    rule: 'minimum',
+    pointer: `${firstMapping}/externalPort`,
+  },
+  {
+    what: 'a mapping of an address that is not external',
+    path: natPath,
+    body: nat([external()], mapping({ externalIpAddress: '198.51.100.200' })),
+    rule: 'mapping-external-address',
+    pointer: `${firstMapping}/externalIpAddress`,
+  },
+  {
+    what: 'a mapping to outside the tenant',
+    path: natPath,
+    body: nat([external()], mapping({ internalIpAddress: '10.9.9.9' })),
+    rule: 'address-in-subnet',
+    pointer: `${firstMapping}/internalIpAddress`,
+  },
+  {
+    what: 'a port that is mapped twice',
+    path: natPath,
+    body: nat([external()], mapping(), mapping({ internalPort: 82 })),
+    rule: 'mapping-unique',
+    pointer: '/staticMappings/1/externalPort',
+  },
+  {
+    what: 'remote prefixes that overlap',
+    path: natPath,
+    body: nat(
+      [external()],
+      mapping({ remoteExternalIpAddressPrefix: '203.0.113.0/24' }),
+      mapping({ remoteExternalIpAddressPrefix: '203.0.113.64/26' }),
+    ),
+    rule: 'mapping-unique',
+    pointer: '/staticMappings/1/externalPort',
+  },
+  {
+    what: 'a remote prefix that is none',
+    path: natPath,
+    body: nat([external()], mapping({ remoteExternalIpAddressPrefix: 'everybody' })),
+    rule: 'ip-prefix',
+    pointer: `${firstMapping}/remoteExternalIpAddressPrefix`,
+  },
+  {
+    what: 'a patch that takes the addresses away',
+    method: 'PATCH',
+    path: natPath,
+    body: { externalAddresses: null },
+    rule: 'required',
+    pointer: '/externalAddresses',
+  },
+];
+
+const provider = { interface: 'pa0', prefixLength: 24 };
+const providerAddresses: Refusal[] = [
+  {
+    what: 'a loopback address',
+    path: '/v1/provider-addresses/127.0.0.1',
+    body: provider,
+    rule: 'provider-address-unicast',
+  },
+  {
+    what: 'an IPv6 address',
+    path: '/v1/provider-addresses/2001:db8::1',
+    body: provider,
+    rule: 'ipv6-not-supported',
+  },
+  {
+    what: 'an external address',
+    path: `/v1/provider-addresses/${externalAddress}`,
+    body: provider,
+    ...conflict,
+    rule: 'provider-address-external',
+  },
+  {
+    what: 'a prefix length over 32',
+    path: `/v1/provider-addresses/${GATEWAY_ADDRESS}`,
+    body: { ...provider, prefixLength: 33 },
+    rule: 'prefix-length',
+    pointer: '/prefixLength',
+  },
+  {
+    what: 'an interface name with a slash',
+    path: `/v1/provider-addresses/${GATEWAY_ADDRESS}`,
+    body: { ...provider, interface: 'a/b' },
+    rule: 'pattern',
+    pointer: '/interface',
+  },
+];
+
+const groups: Record<string, Refusal[]> = {
+  'a routing domain': routingDomains,
+  'a virtual subnet': subnets,
+  'a lookup record': records,
+  'a customer route': routes,
+  'a gateway': gateways,
+  NAT: nats,
+  'a provider address': providerAddresses,
+};
+
+/** Names of all rules that the source can refuse by. */
+function rulesOfSource(): Set<string> {
+  const files = ['policy/rules.ts', ...globSync('policy/rules/*.ts', { cwd: SOURCE })];
+  const policy = files.map((file) => readFileSync(`${SOURCE}${file}`, 'utf8')).join('\n');
+  const refusals =
+    /\b(?:invalid|conflict|nameConflict|changeInUse|deleteInUse|invalidName)\(\s*'([a-z0-9-]+)'/g;
+  const named = /\brule(?::| =) '([a-z0-9-]+)'/g;
+  const schema = readFileSync(`${SOURCE}config/schema-violation.ts`, 'utf8');
+  const limits = /^ +\w+: \['([a-z-]+)', /gm;
+  const found = [refusals, named].flatMap((pattern) => [...policy.matchAll(pattern)]);
+  found.push(...schema.matchAll(named), ...schema.matchAll(limits));
+  return new Set(found.map(([, rule = '']) => rule));
+}
+
+/** All that packets depend on. */
+async function dataPlane(node: GatewayNode): Promise<unknown> {
+  const directory = pinDirectory(node.instance);
+  const maps: Record<string, string[]> = {};
+  for (const generation of readdirSync(directory))
+    for (const name of readdirSync(`${directory}/${generation}/maps`)) {
+      if (COUNTING.includes(name)) continue;
+      const map = BpfMap.openPinned(`${directory}/${generation}/maps/${name}`);
+      const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+      maps[name] = (map?.entries() ?? []).map(([key, value]) => `${hex(key)} ${hex(value)}`).sort();
+      map?.close();
+    }
+  return { maps, objects: await kernelObjects(node) };
+}
+
+t.test(
+  'every rule of the REST resources broken against a gateway that forwards',
+  { timeout: 120_000 },
+  async (t) => {
+    const lab = await Lab.create(`rule${process.pid}`);
+    t.teardown(() => lab.close());
+    const { gateway: node, contoso, fabrikam } = await buildTopology(lab);
+    await node.start();
+    await provisionTenants(node.api);
+    for (const vm of [contoso[0], fabrikam[0]])
+      await until('the way is warm', 10_000, async () => (await vm.ping(INTERNET_ADDRESS, 1)).received === 1);
+    const before = await dataPlane(node);
+    t.match(
+      before,
+      { maps: { records: { length: 6 }, externals: { length: 2 } } },
+      'the snapshot sees the tables',
+    );
+    const revision = async () => ((await node.api.get('/v1/status')) as { revision: number }).revision;
+    const revisionBefore = await revision();
+
+    for (const [kind, refusals] of Object.entries(groups)) {
+      for (const { what, method = 'PUT', path, body, status = 400, rule, pointer } of refusals) {
+        await t.test(`${kind} refuses ${what} (${rule})`, async (t) => {
+          const answer = await node.api.request(method, path, body);
+          t.equal(answer.status, status);
+          t.match(answer.headers['content-type'], /^application\/problem\+json/);
+          const problem = answer.body as { rule?: string; pointer?: string; detail: string; status: number };
+          t.match(problem, { status, rule, code: /^HNV_/, title: String, type: /^\/errors\/HNV_/ });
+          t.equal(problem.pointer, pointer);
+          const field = pointer?.slice(1);
+          if (field !== undefined)
+            t.ok(
+              [field, field.replaceAll('/', '.')].some((name) => problem.detail.includes(name)),
+              problem.detail,
+            );
+          t.notMatch(JSON.stringify(problem), new RegExp(`${FABRIKAM.rdid}|${FABRIKAM.name}`));
+          t.strictSame(await dataPlane(node), before, 'the data plane is as before');
+        });
+      }
+      await t.test(`after all that ${kind} refuses both tenants still reach the internet`, async (t) => {
+        for (const vm of [contoso[0], fabrikam[0]])
+          t.match(await vm.ping(INTERNET_ADDRESS, 1), { received: 1 });
+        t.equal(await revision(), revisionBefore, 'nothing was stored');
+      });
+    }
+
+    await t.test('no rule was left out', async (t) => {
+      const broken = new Set(
+        Object.values(groups).flatMap((all) => all.flatMap(({ rule, breaks }) => breaks ?? rule)),
+      );
+      t.ok(rulesOfSource().size > 40, `${rulesOfSource().size} rules`);
+      t.strictSame(broken, rulesOfSource());
+    });
+
+    await t.test('the snapshot tells a change of one field', async (t) => {
+      await node.api.request('PATCH', `${newRecord.replace('new', VM1.ip)}?wait=5s`, {
+        macAddress: '02:00:00:00:00:98',
+      });
+      t.notSame(await dataPlane(node), before);
+    });
+  },
+);
