@@ -26,7 +26,8 @@ fi
 stamp=node_modules/.package-lock.json
 if [ ! -f "$stamp" ] || [ package-lock.json -nt "$stamp" ]; then
   echo 'setup: installing npm packages'
-  npm ci --no-fund --no-audit --loglevel=error
+  # Not `npm ci`, which refuses a lock file without the binaries for other platforms, and not every registry has those.
+  npm install --no-save --no-fund --no-audit --loglevel=error
   # tap keeps its plugins as generated code; .taprc takes its TypeScript compiler out, since Node needs none.
   tap build >/dev/null
   touch "$stamp"

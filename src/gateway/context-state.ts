@@ -20,12 +20,17 @@ export interface ContextState {
   up: Set<string>;
   /** `link address/length` */
   addresses: Set<string>;
-  /** `destination link via source`; `-` where there is none */
+  /** `destination link via source`, the destination as iproute2 shows it; `-` where there is none */
   routes: Set<string>;
   /** `link address mac` */
   neighbours: Set<string>;
   mtu: Map<string, number>;
   tenantMac: string;
+}
+
+/** A prefix as iproute2 shows it. */
+function routeDestination(prefix: string): string {
+  return prefix === '0.0.0.0/0' ? 'default' : prefix.replace(/\/32$/, '');
 }
 
 /** Everything about a context that its namespace must show. */
@@ -36,8 +41,12 @@ export function desiredContext(
 ): ContextState {
   const [source] = externals;
   const routes = new Set([`${plan.routerAddress} ${tenantLink} - ${plan.address}`]);
-  for (const prefix of plan.tenantPrefixes)
-    routes.add(`${prefix} ${tenantLink} ${plan.routerAddress} ${plan.address}`);
+  for (const prefix of plan.tenantPrefixes) {
+    const destination = routeDestination(prefix);
+    // What has no better route leaves by the uplink, and the router itself is on the link, whatever the tenant's routes say.
+    if (destination === plan.routerAddress || (destination === 'default' && source !== undefined)) continue;
+    routes.add(`${destination} ${tenantLink} ${plan.routerAddress} ${plan.address}`);
+  }
   const neighbours = new Set([`${tenantLink} ${plan.routerAddress} ${routerMac}`]);
   if (source !== undefined) {
     routes.add(`default ${externalLink} ${UPLINK_HOP} ${source}`);
@@ -142,19 +151,22 @@ function addressCommand(verb: 'add' | 'del', address: string): string[] {
 export function contextCommands(have: ContextState, want: ContextState): string[][] {
   const extra = (a: Set<string>, b: Set<string>): string[] => [...a].filter((item) => !b.has(item));
   const commands: string[][] = [];
-  if (have.tenantMac !== want.tenantMac)
+  let neighbours = have.neighbours;
+  if (have.tenantMac !== want.tenantMac) {
     commands.push(['link', 'set', tenantLink, 'address', want.tenantMac]);
+    // With its MAC address the link loses its neighbours, permanent ones too.
+    neighbours = new Set([...neighbours].filter((item) => !item.startsWith(`${tenantLink} `)));
+  }
   for (const [link, mtu] of want.mtu)
     if (have.mtu.get(link) !== mtu) commands.push(['link', 'set', link, 'mtu', String(mtu)]);
   for (const link of extra(want.up, have.up)) commands.push(['link', 'set', link, 'up']);
   for (const item of extra(want.addresses, have.addresses)) commands.push(addressCommand('add', item));
-  for (const item of extra(want.neighbours, have.neighbours))
-    commands.push(neighbourCommand('replace', item));
+  for (const item of extra(want.neighbours, neighbours)) commands.push(neighbourCommand('replace', item));
   for (const item of extra(want.routes, have.routes)) commands.push(routeCommand('replace', item));
   const replaced = new Set([...want.routes].map((route) => route.split(' ')[0]));
   for (const item of extra(have.routes, want.routes))
     if (!replaced.has(item.split(' ')[0])) commands.push(routeCommand('del', item));
-  for (const item of extra(have.neighbours, want.neighbours)) {
+  for (const item of extra(neighbours, want.neighbours)) {
     const [link, address] = item.split(' ');
     const kept = [...want.neighbours].some((other) => other.startsWith(`${link} ${address} `));
     if (!kept) commands.push(neighbourCommand('del', item));

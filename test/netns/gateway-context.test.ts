@@ -1,0 +1,154 @@
+/**
+ * From any state of a routing context to any other, in a real namespace: the commands are accepted, lead to what was
+ * wanted, and there are none when nothing is to do.
+ */
+import t from 'tap';
+import {
+  type ContextState,
+  contextCommands,
+  desiredContext,
+  freshContext,
+  readContext,
+} from '../../src/gateway/context-state.ts';
+import { ip, ipBatch } from '../../src/linux/iproute2.ts';
+import type { ContextPlan } from '../../src/policy/plan.ts';
+
+const netns = `gc${process.pid}`;
+const SEQUENCES = 4;
+const STEPS = 25;
+
+t.afterEach(() => ip(['netns', 'delete', netns]));
+
+/** Numbers below 2^32 that are the same in every run (Mulberry32). */
+function numbers(seed: number): (limit: number) => number {
+  let state = seed;
+  return (limit) => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) % limit;
+  };
+}
+
+const base: ContextPlan = {
+  ...{ vsid: 5002, address: '10.254.254.2', mac: '02:00:00:50:02:02', routerAddress: '10.254.254.1' },
+  ...{ providerAddress: '192.168.1.20', tenantPrefixes: ['10.1.1.0/24', '10.254.254.0/29'] },
+};
+const MTU = { tenant: 1458, external: 1500 };
+
+/** A context as policy could ask for it. */
+function anyContext(pick: (limit: number) => number): ContextState {
+  const some = (list: readonly string[]): string[] => list.filter(() => pick(2) === 0);
+  const gatewaySubnet = ['10.254.254', '10.254.253'][pick(2)];
+  const plan: ContextPlan = {
+    ...base,
+    address: `${gatewaySubnet}.${2 + pick(2)}`,
+    routerAddress: `${gatewaySubnet}.1`,
+    mac: `02:00:00:50:02:0${pick(3)}`,
+    // Prefixes in and around each other, the gateway's own subnet, and the default.
+    tenantPrefixes: [
+      `${gatewaySubnet}.0/29`,
+      ...some(['0.0.0.0/0', `${gatewaySubnet}.1/32`]),
+      ...some(['10.1.1.0/24', '10.1.0.0/16', '10.1.1.8/29', '172.16.0.0/12', '10.9.0.0/30', '192.0.2.1/32']),
+    ],
+  };
+  const externals = some(['198.51.100.101', '198.51.100.102', '203.0.113.7', '203.0.113.8']);
+  return desiredContext(plan, externals, { tenant: 1358 + 100 * pick(3), external: 1400 + 100 * pick(2) });
+}
+
+/** The namespace as Contexts makes it, for a context whose MAC address it has from the beginning. */
+async function newNamespace(want: ContextState): Promise<void> {
+  await ip(['netns', 'add', netns]);
+  const mtu = (link: string): string => String(want.mtu.get(link));
+  await ipBatch(
+    [
+      [
+        'link',
+        'add',
+        'rh',
+        'mtu',
+        '65535',
+        'up',
+        'type',
+        'veth',
+        'peer',
+        'name',
+        'hnv',
+        'mtu',
+        mtu('hnv'),
+        'address',
+        want.tenantMac,
+      ],
+      ['link', 'add', 'rx', 'mtu', '65535', 'up', 'type', 'veth', 'peer', 'name', 'ext', 'mtu', mtu('ext')],
+    ],
+    { netns },
+  );
+}
+
+/** What readContext() finds, without the root sides, which stand in the same namespace here. */
+async function found(): Promise<ContextState> {
+  const state = await readContext(netns);
+  for (const link of ['rh', 'rx']) state.up.delete(link);
+  return state;
+}
+
+for (let seed = 1; seed <= SEQUENCES; seed++) {
+  t.test(`${STEPS} changes in a row lead each to what was wanted (sequence ${seed})`, async (t) => {
+    const pick = numbers(seed);
+    let want = anyContext(pick);
+    await newNamespace(want);
+    let have = freshContext(want);
+    for (let step = 0; step < STEPS; step++) {
+      const commands = contextCommands(have, want);
+      await ipBatch(commands, { netns });
+      const now = await found();
+      t.strictSame(now, want, `step ${step}: ${commands.map((command) => command.join(' ')).join('; ')}`);
+      t.same(contextCommands(now, want), [], 'and nothing is left to do');
+      // By turns from what was wanted last, as a running process does, and from what is there, as after a restart.
+      have = step % 2 === 0 ? want : now;
+      want = anyContext(pick);
+    }
+  });
+}
+
+t.test('whatever a hand has changed is put right', async (t) => {
+  const want = desiredContext(base, ['198.51.100.101', '203.0.113.7'], MTU);
+  await newNamespace(want);
+  await ipBatch(contextCommands(freshContext(want), want), { netns });
+  const damages: string[][][] = [
+    [['link', 'set', 'hnv', 'down']],
+    [['link', 'set', 'ext', 'down']],
+    [['link', 'set', 'lo', 'down']],
+    [['addr', 'flush', 'dev', 'ext']],
+    [['addr', 'flush', 'dev', 'hnv']],
+    [['addr', 'add', '192.0.2.77/24', 'dev', 'ext']],
+    [['route', 'flush', 'table', 'main']],
+    [['route', 'add', '192.0.2.0/24', 'dev', 'hnv']],
+    [['route', 'replace', 'default', 'dev', 'hnv']],
+    [
+      ['neigh', 'flush', 'nud', 'permanent', 'dev', 'ext'],
+      ['neigh', 'del', '10.254.254.1', 'dev', 'hnv'],
+    ],
+    [['neigh', 'replace', '10.254.254.1', 'lladdr', '02:00:00:00:00:99', 'nud', 'permanent', 'dev', 'hnv']],
+    [['link', 'set', 'hnv', 'mtu', '1200', 'address', '02:00:00:00:00:99']],
+  ];
+  for (const damage of damages) {
+    await ipBatch(damage, { netns });
+    const have = await found();
+    t.notSame(have, want, 'the damage shows');
+    await ipBatch(contextCommands(have, want), { netns });
+    t.strictSame(await found(), want, damage.map((command) => command.join(' ')).join('; '));
+  }
+});
+
+t.test('a context whose last external address goes and comes back has its way out again', async (t) => {
+  const without = desiredContext(base, [], MTU);
+  const having = desiredContext(base, ['198.51.100.101'], MTU);
+  await newNamespace(without);
+  let have = freshContext(without);
+  for (const want of [having, without, having]) {
+    await ipBatch(contextCommands(have, want), { netns });
+    t.strictSame(await found(), want);
+    have = want;
+  }
+});
