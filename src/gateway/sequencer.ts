@@ -48,7 +48,10 @@ export class Sequencer {
   readonly #progress = new Map<string, Progress>();
   readonly #waiters = new Map<string, Set<() => void>>();
   readonly #timers = new Set<NodeJS.Timeout>();
-  #nodeDirty = false;
+  /** The same for the node's own links. */
+  #nodeDirty: number | undefined;
+  /** Revision of the newest commit that is known here. */
+  #noted = 0;
   #nodeFailures = 0;
   #nodeReason: string | undefined;
   #stopped = false;
@@ -65,7 +68,8 @@ export class Sequencer {
   async start(): Promise<void> {
     this.#unsubscribe = this.#store.subscribe((change) => this.#note(change));
     for (const rdid of this.#store.state.domains.keys()) this.#dirty.set(rdid, this.#store.revision);
-    this.#nodeDirty = true;
+    this.#noted = this.#store.revision;
+    this.#nodeDirty = this.#store.revision;
     this.#pump();
     await this.#whenIdle();
   }
@@ -82,6 +86,7 @@ export class Sequencer {
   /** Newest revision of which everything older is in the kernel, or was tried and failed. */
   get appliedRevision(): number {
     const open = [...this.#dirty.values(), ...this.#running.values()];
+    if (this.#nodeDirty !== undefined) open.push(this.#nodeDirty);
     return open.length === 0 ? this.#store.revision : Math.min(...open) - 1;
   }
 
@@ -108,9 +113,8 @@ export class Sequencer {
   /** Resolves when a try for the domain (`''`: the node's own links) has seen `revision`, or after `timeoutMs`. */
   settled(rdid: string, revision: number, timeoutMs: number): Promise<void> {
     const caughtUp = (): boolean => {
-      if (rdid === NODE && this.#nodeDirty) return false;
-      const open = this.#dirty.get(rdid) ?? this.#running.get(rdid);
-      return open === undefined || open > revision;
+      const dirty = rdid === NODE ? this.#nodeDirty : this.#dirty.get(rdid);
+      return [this.#running.get(rdid), dirty].every((open) => open === undefined || open > revision);
     };
     if (caughtUp()) return Promise.resolve();
     return new Promise((resolve) => {
@@ -131,20 +135,27 @@ export class Sequencer {
   }
 
   #note(change: StoreChange): void {
-    for (const rdid of change.domains) if (!this.#dirty.has(rdid)) this.#dirty.set(rdid, change.revision);
+    // A commit may be of several writes, each with a revision of its own.
+    const oldest = this.#noted + 1;
+    this.#noted = change.revision;
+    this.#mark(change.domains, oldest);
     if (change.providerAddresses) {
-      this.#nodeDirty = true;
-      for (const rdid of this.#store.state.domains.keys())
-        if (!this.#dirty.has(rdid)) this.#dirty.set(rdid, change.revision);
+      this.#nodeDirty ??= oldest;
+      this.#mark(this.#store.state.domains.keys(), oldest);
     }
     this.#pump();
+  }
+
+  /** Domains that are marked already keep the older revision. */
+  #mark(rdids: Iterable<string>, revision: number): void {
+    for (const rdid of rdids) if (!this.#dirty.has(rdid)) this.#dirty.set(rdid, revision);
   }
 
   #pump(): void {
     if (this.#stopped && this.#running.size === 0) this.#announceIdle();
     if (this.#stopped) return;
-    if (this.#nodeDirty) {
-      if (this.#running.size === 0) void this.#runNode();
+    if (this.#nodeDirty !== undefined) {
+      if (this.#running.size === 0) void this.#runNode(this.#nodeDirty);
       return;
     }
     for (const [rdid, revision] of this.#dirty) {
@@ -158,11 +169,13 @@ export class Sequencer {
   }
 
   /** The node's links change with no domain under way. */
-  async #runNode(): Promise<void> {
-    this.#nodeDirty = false;
-    this.#running.set(NODE, this.#store.revision);
+  async #runNode(revision: number): Promise<void> {
+    this.#nodeDirty = undefined;
+    this.#running.set(NODE, revision);
     try {
       await this.#work.applyNode();
+      // What failed for want of the links need not wait for its own retry.
+      if (this.#nodeFailures > 0) this.#mark(this.#store.state.domains.keys(), this.#store.revision + 1);
       this.#nodeFailures = 0;
       this.#nodeReason = undefined;
     } catch (error) {
@@ -171,7 +184,7 @@ export class Sequencer {
         this.#log.error({ err: error }, 'cannot set up the node’s own interfaces');
       this.#nodeReason = reason;
       this.#later(this.#nodeFailures++, () => {
-        this.#nodeDirty = true;
+        this.#nodeDirty ??= this.#store.revision + 1;
       });
     }
     this.#running.delete(NODE);
@@ -197,7 +210,8 @@ export class Sequencer {
         status: { state: 'failed', reason, since: now() },
       });
       this.#later(failures - 1, () => {
-        if (!this.#dirty.has(rdid)) this.#dirty.set(rdid, revision);
+        // Every revision so far was tried, if in vain: what comes next is the first to wait for.
+        this.#mark([rdid], this.#store.revision + 1);
       });
     }
     this.#running.delete(rdid);
@@ -232,14 +246,15 @@ export class Sequencer {
   }
 
   #whenIdle(): Promise<void> {
-    if (this.#dirty.size === 0 && this.#running.size === 0 && !this.#nodeDirty) return Promise.resolve();
+    if (this.#dirty.size === 0 && this.#running.size === 0 && this.#nodeDirty === undefined)
+      return Promise.resolve();
     return new Promise((resolve) => {
       this.#idle.push(resolve);
     });
   }
 
   #announceIdle(): void {
-    if (this.#dirty.size > 0 || this.#nodeDirty) return;
+    if (this.#dirty.size > 0 || this.#nodeDirty !== undefined) return;
     for (const resolve of this.#idle.splice(0)) resolve();
   }
 }

@@ -10,7 +10,14 @@ import { ask, startEcho, startFlood } from '../lab/echo.ts';
 import { UPLINK_NIC } from '../lab/gateway-node.ts';
 import { INTERNET_ADDRESS } from '../lab/internet.ts';
 import { Lab } from '../lab/lab.ts';
-import { buildTopology, CONTOSO, FABRIKAM, MAPPED_PORT, provisionTenants } from '../lab/topology.ts';
+import {
+  buildTopology,
+  CONTOSO,
+  FABRIKAM,
+  MAPPED_PORT,
+  provisionTenants,
+  tenantPolicy,
+} from '../lab/topology.ts';
 import { until } from '../lab/until.ts';
 
 const DOMAIN = `/v1/routing-domains/${CONTOSO.rdid}`;
@@ -27,7 +34,7 @@ interface Counters {
 t.test('changes of NAT under traffic', { timeout: 120_000 }, async (t) => {
   const lab = await Lab.create(`chg${process.pid}`);
   t.teardown(() => lab.close());
-  const { gateway, contoso, fabrikam, internet } = await buildTopology(lab);
+  const { gateway, contoso, fabrikam, hosts, internet } = await buildTopology(lab);
   const { api } = gateway;
   await gateway.start();
   await provisionTenants(api);
@@ -47,11 +54,11 @@ t.test('changes of NAT under traffic', { timeout: 120_000 }, async (t) => {
       externalAddresses: addresses.map((ipAddress) => ({ ipAddress })),
       staticMappings: mappings,
     });
-  const putGateway = (wait = '?wait=10s') =>
+  const putGateway = (wait = '?wait=10s', macAddress = CONTOSO.gatewayMac) =>
     api.put(`${DOMAIN}/gateway${wait}`, {
       virtualSubnetId: CONTOSO.gatewayVsid,
       customerAddresses: ['10.254.254.2'],
-      macAddress: CONTOSO.gatewayMac,
+      macAddress,
     });
   const counters = async () => (await api.get(`${DOMAIN}/counters`)) as Counters;
 
@@ -157,6 +164,23 @@ t.test('changes of NAT under traffic', { timeout: 120_000 }, async (t) => {
       t.match(await asks(), [{ address: second }]);
       await putNat([second, first]);
       t.match(await asks(), [{ address: second }], 'an address that is added disturbs no conversation');
+    },
+  );
+
+  await t.test(
+    'NAT that is taken away and given back works, and so does a gateway with another MAC address',
+    async (t) => {
+      await api.delete(`${DOMAIN}/nat?wait=10s`);
+      t.same(await ask(vm.namespace, `udp:${INTERNET_ADDRESS}:7000`, { timeoutMs: 300 }), [null]);
+      await putNat([third]);
+      await works(t, [third]);
+      const renamed = { ...CONTOSO, gatewayMac: '02:00:00:50:02:99' };
+      await api.delete(`${DOMAIN}/lookup-records/10.254.254.2`);
+      await putGateway('?wait=10s', renamed.gatewayMac);
+      for (const host of hosts) await host.setPolicy([renamed, FABRIKAM].map(tenantPolicy));
+      await works(t, [third]);
+      await api.delete(`${DOMAIN}?wait=10s`);
+      for (const host of hosts) await host.setPolicy([CONTOSO, FABRIKAM].map(tenantPolicy));
     },
   );
 

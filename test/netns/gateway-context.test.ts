@@ -14,7 +14,7 @@ import { ip, ipBatch } from '../../src/linux/iproute2.ts';
 import type { ContextPlan } from '../../src/policy/plan.ts';
 
 const netns = `gc${process.pid}`;
-const SEQUENCES = 4;
+const SEQUENCES = 8;
 const STEPS = 25;
 
 t.afterEach(() => ip(['netns', 'delete', netns]));
