@@ -10,7 +10,7 @@ function sized<T extends { readonly length: number }>(list: T, length: number): 
 }
 
 /** Changes whenever a map, its key or its value does. */
-export const layoutVersion = '8b797e66';
+export const layoutVersion = '1d1446e5';
 
 /** The maps by name, with the types of their keys and values. */
 export const maps = {
@@ -575,6 +575,7 @@ export interface DropSample {
   length: number;
   captured: number;
   head: Uint8Array;
+  pad: Uint8Array;
 }
 export const dropSampleSize = 160;
 export function encodeDropSample(value: DropSample): Uint8Array {
@@ -586,7 +587,8 @@ export function encodeDropSample(value: DropSample): Uint8Array {
   view.setUint32(16, value.ifindex, true);
   view.setUint32(20, value.length, true);
   view.setUint32(24, value.captured, true);
-  bytes.set(sized(value.head, 132), 28);
+  bytes.set(sized(value.head, 128), 28);
+  bytes.set(sized(value.pad, 4), 156);
   return bytes;
 }
 export function decodeDropSample(bytes: Uint8Array): DropSample {
@@ -599,6 +601,7 @@ export function decodeDropSample(bytes: Uint8Array): DropSample {
     ifindex: view.getUint32(16, true),
     length: view.getUint32(20, true),
     captured: view.getUint32(24, true),
-    head: bytes.slice(28, 160),
+    head: bytes.slice(28, 156),
+    pad: bytes.slice(156, 160),
   };
 }

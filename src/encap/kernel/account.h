@@ -8,6 +8,7 @@
 
 #include "packet.h"
 
+#define SAMPLE_BYTES 128               /* a power of two, no more than the sample's head has room for */
 #define SAMPLE_INTERVAL_NS 10000000ULL /* at most 100 samples a second for each domain and CPU */
 
 static __always_inline struct hnv_stats *stats_of(__u32 domain) {
@@ -23,7 +24,7 @@ static __always_inline __u32 packets_in(struct __sk_buff *skb) {
 static __always_inline void sample_drop(struct __sk_buff *skb, __u32 domain, enum hnv_drop_reason reason) {
     __u32 key = 0;
     struct hnv_drop_sample *sample = bpf_map_lookup_elem(&drop_scratch, &key);
-    __u32 size = skb->len;
+    __u32 last = (skb->len < SAMPLE_BYTES ? skb->len : SAMPLE_BYTES) - 1;
 
     if (!sample)
         return;
@@ -32,11 +33,11 @@ static __always_inline void sample_drop(struct __sk_buff *skb, __u32 domain, enu
     sample->reason = reason;
     sample->ifindex = skb->ifindex;
     sample->length = skb->len;
-    if (size > sizeof(sample->head))
-        size = sizeof(sample->head);
-    sample->captured = size;
-    if (size < 1 || bpf_skb_load_bytes(skb, 0, sample->head, size))
-        sample->captured = 0;
+    /* A mask on a value that the compiler knows nothing of: the one bound that every verifier since 6.1
+     * follows. */
+    asm volatile("" : "+r"(last));
+    last &= SAMPLE_BYTES - 1;
+    sample->captured = bpf_skb_load_bytes(skb, 0, sample->head, last + 1) ? 0 : last + 1;
     bpf_ringbuf_output(&drop_samples, sample, sizeof(*sample), 0);
 }
 

@@ -190,7 +190,8 @@ struct hnv_drop_sample {
     __u32 ifindex;
     __u32 length;
     __u32 captured;
-    __u8 head[132];
+    __u8 head[128];
+    __u8 pad[4];
 };
 
 /* Sizes are floors for tests; the loader sets them from the configuration. */
