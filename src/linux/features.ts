@@ -6,6 +6,7 @@ import { closeSync, existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { HnvError } from '../errors.ts';
 import { BPFFS, bpffsMounted } from './bpffs.ts';
+import { forgetConversations } from './conntrack.ts';
 import {
   bpf_map_create,
   bpf_map_update_batch,
@@ -143,6 +144,13 @@ const probes: readonly Probe[] = [
       ]),
   },
   {
+    name: 'conntrack marks and netlink',
+    since: '2.6.14',
+    requirement: 'must',
+    note: stop,
+    probe: endsConversations,
+  },
+  {
     name: 'BPF_F_ADJ_ROOM_DECAP_L4_GRE',
     since: '(bpf-next of August 2026)',
     requirement: 'may',
@@ -197,6 +205,17 @@ function hasHelper(helper: number): boolean {
 
 function hasMapType(type: number): boolean {
   return supported(`eBPF map type ${type}`, libbpf_probe_bpf_map_type(type, null));
+}
+
+/** In a namespace of its own, where there is no conversation to end. */
+function endsConversations(): boolean {
+  try {
+    inNewNetns(() => forgetConversations(1));
+    return true;
+  } catch (error) {
+    if (error instanceof HnvError) return false;
+    throw error;
+  }
 }
 
 function hasClsact(): boolean {
