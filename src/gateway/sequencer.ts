@@ -80,6 +80,7 @@ export class Sequencer {
     this.#unsubscribe();
     for (const timer of this.#timers) clearTimeout(timer);
     this.#dirty.clear();
+    this.#nodeDirty = undefined;
     await this.#whenIdle();
   }
 
@@ -153,7 +154,8 @@ export class Sequencer {
 
   #pump(): void {
     if (this.#stopped && this.#running.size === 0) this.#announceIdle();
-    if (this.#stopped) return;
+    // While the node's links change, a domain would be set up on the old ones.
+    if (this.#stopped || this.#running.has(NODE)) return;
     if (this.#nodeDirty !== undefined) {
       if (this.#running.size === 0) void this.#runNode(this.#nodeDirty);
       return;

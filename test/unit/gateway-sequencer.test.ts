@@ -400,3 +400,35 @@ t.test('stop() finishes what is under way and begins nothing more', async (t) =>
     'neither the change that was queued, nor the retry, nor the change after it',
   );
 });
+
+t.test('a domain that changes while the node’s links do waits for them', async (t) => {
+  const { store, work, sequencer } = setUp(t);
+  await putDomain(store, contoso, 5001);
+  await sequencer.start();
+  const links = gate();
+  work.node = () => links.passed;
+  await putProvider(store, '192.168.1.20');
+  await until('the node’s links are under way', 5_000, () => work.underWay.has(''));
+  await putRecord(store, contoso, 10);
+  await delay(50); // long enough for a domain to be taken up, were it not held back
+  t.equal(work.count(contoso), 1);
+  links.open();
+  await sequencer.settled(contoso, store.revision, 5_000);
+  t.equal(work.count(contoso), 2);
+  t.equal(sequencer.status(contoso, store.revision).state, 'ready');
+});
+
+t.test('stop() does not wait for a change of the node’s links that has not begun', async (t) => {
+  const { store, work, sequencer } = setUp(t);
+  await putDomain(store, contoso, 5001);
+  await sequencer.start();
+  const domain = gate();
+  work.domain = () => domain.passed.then(() => done);
+  await putRecord(store, contoso, 10);
+  await until('the domain is under way', 5_000, () => work.underWay.has(contoso));
+  await putProvider(store, '192.168.1.20');
+  const stopped = sequencer.stop();
+  domain.open();
+  await stopped;
+  t.equal(work.count(''), 1, 'only the one of the start');
+});
