@@ -1,4 +1,5 @@
-/** The one tenant of the bench: the same addresses, as far as a path has them, on every path that is compared. */
+/** The one tenant of the gateway's bench: the same addresses, as far as a path has them, on every path that is compared. */
+import { type Put, recordPath, recordResource } from '../test/lab/vm-network.ts';
 
 export const RDID = '33333333-3333-3333-3333-333333333333';
 export const VM = {
@@ -28,3 +29,25 @@ export const INTERNET_ADDRESS = '198.51.100.1';
 export const UPLINK_ADDRESS = '198.51.100.2';
 
 export const FLOWS = 1024;
+
+/** What every node is told about the tenant, in an order that can be sent. */
+export function tenantPuts(): Put[] {
+  const base = `/v1/routing-domains/${RDID}`;
+  const records = [
+    { ip: VM.address, mac: VM.mac, vsid: VM.vsid, pa: HOST_PROVIDER_ADDRESS },
+    { ip: GATEWAY.address, mac: GATEWAY.mac, vsid: GATEWAY.vsid, pa: GATEWAY_PROVIDER_ADDRESS },
+  ];
+  const defaultRoute = {
+    virtualSubnetId: GATEWAY.vsid,
+    destinationPrefix: '0.0.0.0/0',
+    nextHop: GATEWAY.address,
+    metric: 0,
+  };
+  return [
+    [base, { name: 'bench' }],
+    [`${base}/virtual-subnets/${VM.vsid}`, { addressPrefixes: [VM.prefix] }],
+    [`${base}/virtual-subnets/${GATEWAY.vsid}`, { addressPrefixes: [GATEWAY.prefix], isGatewaySubnet: true }],
+    ...records.map((record): Put => [recordPath(RDID, record.ip), recordResource(record)]),
+    [`${base}/customer-routes/default`, defaultRoute],
+  ];
+}

@@ -1,7 +1,7 @@
 /**
  * Template frames for the generator, built from the RFCs without the product's code: one inner frame of 60 bytes
- * (Ethernet, IPv4, UDP, 18 bytes) in NVGRE (RFC 7637) and in VXLAN (RFC 7348). The inner UDP checksum is that of
- * source port 0; kernel/generator.bpf.c completes it for each flow.
+ * (Ethernet, IPv4, UDP, 18 bytes), alone as a VM sends it, in NVGRE (RFC 7637) and in VXLAN (RFC 7348). The inner UDP
+ * checksum is that of source port 0; kernel/generator.bpf.c completes it for each flow.
  */
 import { checksum } from '../test/lab/nvgre-frame.ts';
 import {
@@ -14,6 +14,12 @@ import {
 } from './bench-tenant.ts';
 
 export type Tunnel = 'nvgre' | 'vxlan';
+
+/** From whom an inner frame is, and for whom. */
+export interface Inner {
+  source: { mac: string; address: string };
+  destination: { mac: string; address: string };
+}
 
 /** VNI of the comparison's VXLAN. */
 export const VNI = VM.vsid;
@@ -56,21 +62,26 @@ function ipv4(source: string, destination: string, protocol: number, payload: Bu
   return Buffer.concat([header, payload]);
 }
 
-function innerFrame(destinationMac: string): Buffer {
+/** The frame without a tunnel, as it comes in at a VM's port. */
+export function plainFrame({ source, destination }: Inner): Buffer {
   const length = 8 + PAYLOAD;
   const pseudoHeader = Buffer.concat([
-    bytesOfAddress(VM.address),
-    bytesOfAddress(INTERNET_ADDRESS),
+    bytesOfAddress(source.address),
+    bytesOfAddress(destination.address),
     words(PROTOCOL.udp, length),
   ]);
   const udp = Buffer.concat([words(0, DISCARD_PORT, length, 0), Buffer.alloc(PAYLOAD, 0x2e)]);
   udp.writeUInt16BE(checksum(Buffer.concat([pseudoHeader, udp])), 6);
-  return ethernet(destinationMac, VM.mac, ipv4(VM.address, INTERNET_ADDRESS, PROTOCOL.udp, udp));
+  const packet = ipv4(source.address, destination.address, PROTOCOL.udp, udp);
+  return ethernet(destination.mac, source.mac, packet);
 }
 
-/** The frame as it arrives at the provider NIC; MACs are those of the NIC and of the inner destination. */
-export function templateFrame(tunnel: Tunnel, macs: { nic: string; inner: string }): Buffer {
-  const inner = innerFrame(macs.inner);
+/**
+ * A frame from the tenant's VM to the internet as it arrives at the gateway's provider NIC; MACs are those of the NIC
+ * and of the inner destination.
+ */
+export function tunnelFrame(tunnel: Tunnel, macs: { nic: string; inner: string }): Buffer {
+  const inner = plainFrame({ source: VM, destination: { mac: macs.inner, address: INTERNET_ADDRESS } });
   const tunnelled =
     tunnel === 'nvgre'
       ? Buffer.concat([words(0x2000, 0x6558, GATEWAY.vsid >> 8, (GATEWAY.vsid & 0xff) << 8), inner])

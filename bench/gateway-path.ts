@@ -6,15 +6,15 @@ import { contextNames } from '../src/gateway/names.ts';
 import type { Fabric } from '../test/lab/fabric.ts';
 import { GatewayNode, PROVIDER_NIC, UPLINK_NIC } from '../test/lab/gateway-node.ts';
 import type { Namespace } from '../test/lab/namespace.ts';
+import { putReady } from '../test/lab/three-hosts.ts';
 import {
   EXTERNAL_ADDRESS,
   GATEWAY,
   GATEWAY_PROVIDER_ADDRESS,
-  HOST_PROVIDER_ADDRESS,
   INTERNET_ADDRESS,
   RDID,
+  tenantPuts,
   UPLINK_ADDRESS,
-  VM,
 } from './bench-tenant.ts';
 
 export interface GatewayPath {
@@ -47,40 +47,15 @@ export async function buildGatewayPath(fabric: Fabric): Promise<GatewayPath> {
 
 async function provision({ api }: GatewayNode): Promise<void> {
   const base = `/v1/routing-domains/${RDID}`;
-  await api.put(`/v1/provider-addresses/${GATEWAY_PROVIDER_ADDRESS}`, {
-    interface: PROVIDER_NIC,
-    prefixLength: 24,
-  });
-  await api.put(base, { name: 'bench' });
-  await api.put(`${base}/virtual-subnets/${VM.vsid}`, { addressPrefixes: [VM.prefix] });
-  await api.put(`${base}/virtual-subnets/${GATEWAY.vsid}`, {
-    addressPrefixes: [GATEWAY.prefix],
-    isGatewaySubnet: true,
-  });
-  const records = [
-    { ...VM, providerAddress: HOST_PROVIDER_ADDRESS },
-    { ...GATEWAY, providerAddress: GATEWAY_PROVIDER_ADDRESS },
-  ];
-  for (const { address, vsid, mac, providerAddress } of records)
-    await api.put(`${base}/lookup-records/${address}`, {
-      customerAddress: address,
-      virtualSubnetId: vsid,
-      macAddress: mac,
-      providerAddress,
-      type: 'static',
-    });
-  await api.put(`${base}/customer-routes/default`, {
-    virtualSubnetId: GATEWAY.vsid,
-    destinationPrefix: '0.0.0.0/0',
-    nextHop: GATEWAY.address,
-    metric: 0,
-  });
+  const provider = { interface: PROVIDER_NIC, prefixLength: 24 };
+  await api.put(`/v1/provider-addresses/${GATEWAY_PROVIDER_ADDRESS}`, provider);
+  for (const [path, body] of tenantPuts()) await api.put(path, body);
   await api.put(`${base}/gateway`, {
     virtualSubnetId: GATEWAY.vsid,
     customerAddresses: [GATEWAY.address],
     macAddress: GATEWAY.mac,
   });
-  await api.put(`${base}/nat?wait=10s`, {
+  await putReady(api, `${base}/nat`, {
     externalAddresses: [{ ipAddress: EXTERNAL_ADDRESS }],
     staticMappings: [],
   });

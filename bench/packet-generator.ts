@@ -2,16 +2,15 @@
 import { fileURLToPath } from 'node:url';
 import type { Namespace } from '../test/lab/namespace.ts';
 import type { LabProcess } from '../test/lab/process.ts';
-import { type Tunnel, templateFrame } from './frames.ts';
+import type { Tunnel } from './frames.ts';
 
 const WORKER = fileURLToPath(new URL('./generator-worker.ts', import.meta.url));
 /** Softirqs run where the generator runs, so the whole path is on this core. */
-const CORE = '1';
-/** Ahead of other people's work on that core, which would show as noise. */
-const PRIORITY = '-19';
+export const CORE = '1';
 
 export interface Generated {
   frames: number;
+  /** Time that the core spent on them. */
   seconds: number;
 }
 
@@ -22,16 +21,15 @@ export class PacketGenerator {
     this.#process = process;
   }
 
-  /** Starts the process; `inner` is the MAC that the inner frames are for. */
+  /** Starts the process; `frame` is the template of what comes in on the NIC, of the form that is named. */
   static async start(
     namespace: Namespace,
     nic: string,
-    tunnel: Tunnel,
-    inner: string,
+    form: Tunnel | 'plain',
+    frame: Buffer,
   ): Promise<PacketGenerator> {
-    const frame = templateFrame(tunnel, { nic: await macOf(namespace, nic), inner });
-    const worker = [process.execPath, WORKER, tunnel, nic, frame.toString('hex')];
-    const started = await namespace.spawn(['taskset', '-c', CORE, 'nice', '-n', PRIORITY, ...worker]);
+    const worker = [process.execPath, WORKER, form, nic, frame.toString('hex')];
+    const started = await namespace.spawn(['taskset', '-c', CORE, ...worker]);
     await started.waitFor(/^ready$/);
     return new PacketGenerator(started);
   }

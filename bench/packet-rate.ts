@@ -4,22 +4,17 @@
  */
 import type { Fabric } from '../test/lab/fabric.ts';
 import { PROVIDER_NIC } from '../test/lab/gateway-node.ts';
+import type { Namespace } from '../test/lab/namespace.ts';
 import { EXTERNAL_ADDRESS, FLOWS, GATEWAY } from './bench-tenant.ts';
 import type { Contender } from './contest.ts';
+import { type Tunnel, tunnelFrame } from './frames.ts';
 import type { GatewayPath } from './gateway-path.ts';
 import { buildHandPath, HAND_PROVIDER_NIC } from './hand-path.ts';
 import { macOf, PacketGenerator } from './packet-generator.ts';
 import { PacketSink } from './packet-sink.ts';
+import { type RatePath, rateContender, warmUp } from './rate-path.ts';
 
-const WARM_UP_MS = 200;
-/** Short turns and many of them: a disturbance spoils a round, not the run. */
-const MEASURE_MS = 400;
-/** More than this share of the frames lost on their way, and the figure is no forwarding rate. */
-const LOSS_LIMIT = 0.01;
-
-interface RatePath {
-  generator: PacketGenerator;
-  sink: PacketSink;
+interface NatPath extends RatePath {
   /** Answers how many flows the path tracks. */
   flows: () => Promise<number>;
 }
@@ -39,22 +34,18 @@ export async function packetRateContenders(
     ]);
     return Number(stdout);
   };
-  const byHand = async (short: string, routed: boolean): Promise<RatePath> => {
+  const byHand = async (short: string, routed: boolean): Promise<NatPath> => {
     const hand = await buildHandPath(lab, short, { routed });
+    const inner = await macOf(hand.tenant, hand.vxlanDevice);
     return {
-      generator: await PacketGenerator.start(
-        hand.node,
-        HAND_PROVIDER_NIC,
-        'vxlan',
-        await macOf(hand.tenant, hand.vxlanDevice),
-      ),
+      generator: await startGenerator(hand.node, HAND_PROVIDER_NIC, 'vxlan', inner),
       sink: PacketSink.attach(hand.internet, hand.internetNic, hand.externalAddress),
       flows: conntrack(hand.tenant.name),
     };
   };
   return {
     gateway: await contender({
-      generator: await PacketGenerator.start(path.gateway.namespace, PROVIDER_NIC, 'nvgre', GATEWAY.mac),
+      generator: await startGenerator(path.gateway.namespace, PROVIDER_NIC, 'nvgre', GATEWAY.mac),
       sink: PacketSink.attach(path.internet, path.internetNic, EXTERNAL_ADDRESS),
       flows: conntrack(path.context),
     }),
@@ -63,20 +54,21 @@ export async function packetRateContenders(
   };
 }
 
-/** Opens the flows, and sees to it that all of them are there and translated. */
-async function contender(path: RatePath): Promise<Contender> {
-  await path.generator.run(WARM_UP_MS);
-  const flows = await path.flows();
-  if (flows < FLOWS) throw new Error(`a path tracks ${flows} flows instead of ${FLOWS}`);
-  return () => measure(path);
+/** `inner` is the MAC that the inner frames are for. */
+async function startGenerator(
+  namespace: Namespace,
+  nic: string,
+  tunnel: Tunnel,
+  inner: string,
+): Promise<PacketGenerator> {
+  const frame = tunnelFrame(tunnel, { nic: await macOf(namespace, nic), inner });
+  return PacketGenerator.start(namespace, nic, tunnel, frame);
 }
 
-async function measure({ generator, sink }: RatePath): Promise<number> {
-  const before = sink.read();
-  const { frames, seconds } = await generator.run(MEASURE_MS);
-  const after = sink.read();
-  if (after.other > 0) throw new Error(`${after.other} packets left untranslated`);
-  const received = after.translated - before.translated;
-  if (received < frames * (1 - LOSS_LIMIT)) throw new Error(`only ${received} of ${frames} frames arrived`);
-  return received / seconds / 1e6;
+/** Opens the flows, and sees to it that all of them are there. */
+async function contender(path: NatPath): Promise<Contender> {
+  await warmUp(path);
+  const flows = await path.flows();
+  if (flows < FLOWS) throw new Error(`a path tracks ${flows} flows instead of ${FLOWS}`);
+  return rateContender(path);
 }

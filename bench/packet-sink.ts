@@ -11,7 +11,7 @@ const COUNT_SIZE = 16;
 
 export interface SinkCount {
   /** Datagrams with the expected source address. */
-  translated: number;
+  expected: number;
   /** Datagrams of the generator with any other. */
   other: number;
 }
@@ -23,7 +23,7 @@ export class PacketSink {
     this.#object = object;
   }
 
-  /** Puts a sink on an interface; `source` is the public IPv4 address that packets must have got on their way. */
+  /** Puts a sink on an interface; `source` is the IPv4 address that packets must arrive from: behind NAT, one that they got on their way. */
   static attach(namespace: Namespace, nic: string, source: string): PacketSink {
     const object = BpfObject.open(benchObject('sink'));
     object.load();
@@ -36,9 +36,9 @@ export class PacketSink {
   /** All that came since it was attached. */
   read(): SinkCount {
     const slots = Buffer.from(this.#object.map('counts').lookup(KEY) ?? []);
-    const total: SinkCount = { translated: 0, other: 0 };
+    const total: SinkCount = { expected: 0, other: 0 };
     for (let offset = 0; offset < slots.length; offset += COUNT_SIZE) {
-      total.translated += Number(slots.readBigUInt64LE(offset));
+      total.expected += Number(slots.readBigUInt64LE(offset));
       total.other += Number(slots.readBigUInt64LE(offset + 8));
     }
     return total;

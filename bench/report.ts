@@ -9,15 +9,28 @@ const RESULTS = fileURLToPath(new URL('./results/', import.meta.url));
 export interface Comparison {
   title: string;
   unit: string;
-  /** Figures of each round, of the gateway and of what it is compared with. */
-  gateway: readonly number[];
+  /** Figures of each round, of hnvgw and of what it is compared with. */
+  hnvgw: readonly number[];
   reference: readonly number[];
   /** Smallest ratio that is good enough; undefined: shown for information only. */
   floor: number | undefined;
 }
 
+/** What one part of the bench found. */
+export interface Part {
+  comparisons: Comparison[];
+  /** Average size, in bytes, of what TCP put on a provider NIC, by where. */
+  superPackets: Record<string, number>;
+}
+
+/** For contest(): a line for each turn, so that one sees that it goes on and how noisy the machine is. */
+export function showTurns(unit: string): (name: string, round: number, figure: number) => void {
+  return (name, round, figure) =>
+    console.log(`  round ${round}  ${name.padEnd(14)} ${figure.toFixed(3)} ${unit}`);
+}
+
 export interface Result extends Comparison {
-  gatewaySpread: Spread;
+  hnvgwSpread: Spread;
   referenceSpread: Spread;
   /** Of the ratios within each round. */
   ratio: Spread;
@@ -25,10 +38,10 @@ export interface Result extends Comparison {
 }
 
 export function judge(comparison: Comparison): Result {
-  const ratio = spread(ratios(comparison.gateway, comparison.reference));
+  const ratio = spread(ratios(comparison.hnvgw, comparison.reference));
   return {
     ...comparison,
-    gatewaySpread: spread(comparison.gateway),
+    hnvgwSpread: spread(comparison.hnvgw),
     referenceSpread: spread(comparison.reference),
     ratio,
     ok: comparison.floor === undefined || ratio.median >= comparison.floor,
@@ -41,10 +54,10 @@ const figure = ({ median, min, max }: Spread): string =>
 /** Medians, with the smallest and largest of the rounds. */
 export function table(results: readonly Result[]): string {
   const rows = [
-    ['', 'gateway', 'reference', 'ratio', 'floor', ''],
+    ['', 'hnvgw', 'reference', 'ratio', 'floor', ''],
     ...results.map((result) => [
       `${result.title}, ${result.unit}`,
-      figure(result.gatewaySpread),
+      figure(result.hnvgwSpread),
       figure(result.referenceSpread),
       figure(result.ratio),
       result.floor?.toFixed(2) ?? '–',

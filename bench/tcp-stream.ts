@@ -1,31 +1,51 @@
-/** One TCP stream between two namespaces, by iperf3, upwards (from the VM to the internet) and downwards. */
+/** One TCP stream between two namespaces, by iperf3, upwards (from client to server) and downwards. */
 import type { Namespace } from '../test/lab/namespace.ts';
-import { INTERNET_ADDRESS } from './bench-tenant.ts';
 import type { Contender } from './contest.ts';
+import { CORE } from './packet-generator.ts';
 
 const SECONDS = 2;
+/** iperf3's own, and the one after it for a second server at the same address. */
+const PORTS = { free: 5201, oneCore: 5202 };
 
 export type Direction = 'up' | 'down';
 
-interface IperfReport {
-  error?: string;
-  end: { sum_received: { bits_per_second: number } };
+export interface TcpOptions {
+  /**
+   * Both ends, and so all softirqs between them, on the core that packet rates are measured on; the figure is then that
+   * of the core's time that they got, for what others do there meanwhile is none of the stream's.
+   */
+  oneCore?: boolean;
 }
 
-/** Starts the server on the internet's side; the contender's figure is Gbit/s as received. */
+interface IperfReport {
+  error?: string;
+  end: {
+    sum_received: { bits_per_second: number };
+    cpu_utilization_percent: { host_total: number; remote_total: number };
+  };
+}
+
+/** Starts the server, at an address of its namespace; the contender's figure is Gbit/s as received, from the client (`up`) or by it. */
 export async function tcpContender(
-  vm: Namespace,
-  internet: Namespace,
+  client: Namespace,
+  server: Namespace,
+  address: string,
+  { oneCore = false }: TcpOptions = {},
 ): Promise<(direction: Direction) => Contender> {
-  const server = await internet.spawn(['iperf3', '--server', '--bind', INTERNET_ADDRESS, '--forceflush']);
-  await server.waitFor(/Server listening/);
+  const pin = oneCore ? ['taskset', '-c', CORE] : [];
+  const port = ['--port', `${oneCore ? PORTS.oneCore : PORTS.free}`];
+  const serve = ['iperf3', '--server', '--bind', address, ...port, '--forceflush'];
+  const started = await server.spawn([...pin, ...serve]);
+  await started.waitFor(/Server listening/);
   return (direction) => async () => {
     const reverse = direction === 'down' ? ['--reverse'] : [];
-    const client = ['iperf3', '--client', INTERNET_ADDRESS, '--time', `${SECONDS}`, '--json', ...reverse];
-    const { stdout } = await vm.run(client);
+    const ask = ['iperf3', '--client', address, ...port, '--time', `${SECONDS}`, '--json', ...reverse];
+    const { stdout } = await client.run([...pin, ...ask]);
     const report = JSON.parse(stdout) as IperfReport;
     if (report.error !== undefined) throw new Error(`iperf3: ${report.error}`);
-    return report.end.sum_received.bits_per_second / 1e9;
+    const { sum_received: received, cpu_utilization_percent: cpu } = report.end;
+    const share = oneCore ? (cpu.host_total + cpu.remote_total) / 100 : 1;
+    return received.bits_per_second / share / 1e9;
   };
 }
 

@@ -135,14 +135,16 @@ function array(element: BtfType, count: number): Codec {
       read: (offset) => `bytes.slice(${offset}, ${offset + count})`,
       write: (offset, value) => `bytes.set(sized(${value}, ${count}), ${offset});`,
     };
-  if (element.size !== 8) throw new Error(`an array of ${element.size} byte integers has no TypeScript form`);
+  const size = element.size ?? 0;
+  const [method, type] = { 4: ['Uint32', 'Uint32Array'], 8: ['BigUint64', 'BigUint64Array'] }[size] ?? [];
+  if (type === undefined) throw new Error(`an array of ${size} byte integers has no TypeScript form`);
   return {
-    type: 'BigUint64Array',
+    type,
     view: true,
     read: (offset) =>
-      `BigUint64Array.from({ length: ${count} }, (_, i) => view.getBigUint64(${offset} + i * 8, true))`,
+      `${type}.from({ length: ${count} }, (_, i) => view.get${method}(${offset} + i * ${size}, true))`,
     write: (offset, value) =>
-      `sized(${value}, ${count}).forEach((word, i) => view.setBigUint64(${offset} + i * 8, word, true));`,
+      `sized(${value}, ${count}).forEach((word, i) => view.set${method}(${offset} + i * ${size}, word, true));`,
   };
 }
 

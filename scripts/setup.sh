@@ -8,7 +8,9 @@ PATH="$PWD/node_modules/.bin:$PATH"
 # What the product runs on, what the build needs, and the independent implementations that the tests talk to.
 RUNTIME=(libbpf1 libnftables1 nftables iproute2)
 BUILD=(clang llvm libbpf-dev linux-libc-dev bpftool clang-format)
-PEERS=(openvswitch-switch tshark tcpdump iperf3 conntrack curl ethtool iputils-ping iputils-arping procps util-linux)
+# keepalived comes without a configuration, and its service does not start without one; dnsmasq-base has no service.
+PEERS=(openvswitch-switch dnsmasq-base busybox keepalived tshark tcpdump iperf3 conntrack curl ethtool traceroute iputils-ping
+  iputils-arping procps util-linux)
 
 missing=()
 for package in "${RUNTIME[@]}" "${BUILD[@]}" "${PEERS[@]}"; do

@@ -2,15 +2,17 @@
 /*
  * The traffic generator: run by BPF_PROG_TEST_RUN on live frames, each run makes the next frame of a round of
  * flows and passes it to the stack, as if the NIC had received it. Pages come back as the stack left them, so
- * every frame is written anew from the template. Flows differ in the inner UDP source port; the tunnel header
+ * every frame is written anew from the template. Flows differ in the inner UDP source port; a tunnel header
  * shows the flow as a real encapsulator's does, NVGRE in its FlowID (RFC 7637), VXLAN in its outer source
- * port (RFC 7348).
+ * port (RFC 7348). Plain frames are what a VM sends.
  */
 #include <linux/bpf.h>
 #include <linux/udp.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
+#define PLAIN_LENGTH 60 /* Ethernet, IPv4, UDP, 18 bytes */
+#define PLAIN_UDP 34
 #define NVGRE_LENGTH 102 /* Ethernet, IPv4, GRE with key: 42; inner frame: 60 */
 #define NVGRE_FLOW_ID 41
 #define NVGRE_INNER_UDP 76
@@ -79,6 +81,11 @@ int bench_vxlan(struct xdp_md *ctx) {
         return XDP_ABORTED;
     outer->source = bpf_htons(EPHEMERAL_PORTS + flow);
     return XDP_PASS;
+}
+
+SEC("xdp")
+int bench_plain(struct xdp_md *ctx) {
+    return next_frame(ctx, PLAIN_LENGTH, PLAIN_UDP) < 0 ? XDP_ABORTED : XDP_PASS;
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * The far end of the packet-rate paths (TC ingress of the internet's side of the uplink): counts and drops
- * the generator's datagrams that arrived translated to the expected public address, and counts apart those
+ * The far end of the packet-rate paths (TC ingress of the receiver's NIC): counts and drops the generator's
+ * datagrams that arrived with the expected source address, behind NAT a public one, and counts apart those
  * that did not. Everything else passes.
  */
 #include <linux/bpf.h>
@@ -20,7 +20,7 @@ struct bench_expected {
 };
 
 struct bench_count {
-    __u64 translated;
+    __u64 expected;
     __u64 other;
 };
 
@@ -55,7 +55,7 @@ int bench_sink(struct __sk_buff *skb) {
     if (!wanted || !count)
         return TC_ACT_OK;
     if (ip->saddr == wanted->source)
-        count->translated++;
+        count->expected++;
     else
         count->other++;
     return TC_ACT_SHOT;

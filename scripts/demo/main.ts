@@ -1,15 +1,19 @@
 /**
- * `npm run demo`: shows in a lab of network namespaces that the gateway does its main job, and stays up until Ctrl-C so
- * that one can look around. With `--once` it ends by itself; its exit status is 0 only if everything was as it must be.
+ * `npm run demo`: shows in labs of network namespaces that gateway and hosts do their main job, and stays up until Ctrl-C
+ * so that one can look around. With `--once` it ends by itself; its exit status is 0 only if everything was as it must be.
  */
-import { parseArgs } from 'node:util';
-import { Lab } from '../../test/lab/lab.ts';
-import { lookAround, PICTURE } from './look-around.ts';
+import { parseArgs, styleText } from 'node:util';
+import type { Act, Company } from './act.ts';
+import { GATEWAY_TITLE, playGateway } from './gateway/show.ts';
+import { HOSTS_TITLE, playHosts } from './hosts/show.ts';
+import { Labs } from './labs.ts';
 import { Narration } from './narration.ts';
-import { play, type Show } from './show.ts';
 import { resultTable } from './table.ts';
 
-const LAB_NAME = 'demo';
+const PLAYS = [
+  { title: GATEWAY_TITLE, play: playGateway },
+  { title: HOSTS_TITLE, play: playHosts },
+];
 const USAGE = `Usage: npm run demo [-- --once]
 
   --once   end when everything was tried; exit status 0 only if all of it was ok
@@ -34,24 +38,25 @@ function onSignal(signal: NodeJS.Signals): void {
 
 /** Answers the exit status. */
 async function demo(once: boolean): Promise<number> {
-  narration.say(...PICTURE, '');
-  const lab = await Lab.create(LAB_NAME);
-  // Ends whatever the play is waiting for.
-  void stop.wished.promise.then(() => lab.close()).catch(() => undefined);
+  narration.say('hnvgw, shown on real packets. Everything runs in network namespaces of this machine.');
+  const labs = new Labs();
+  // Ends whatever the plays are waiting for.
+  void stop.wished.promise.then(() => labs.close()).catch(() => undefined);
   let status = 1;
   try {
-    const show = await play(lab, narration, () => stop.isWished);
-    report(show);
-    status = show.rows.every(({ ok }) => ok) ? 0 : 1;
+    const acts = await playAll({ labs, narration, isStopped: () => stop.isWished });
+    report(acts);
+    status = acts.every(({ rows }) => rows.every(({ ok }) => ok)) ? 0 : 1;
     if (!once) {
-      narration.say('', ...lookAround(show.stage));
+      narration.say('', 'The labs stay until Ctrl-C. Look around from another terminal, as root:');
+      for (const { title, lookAround } of acts) narration.say('', title, ...lookAround);
       await stop.wished.promise;
     }
   } catch (error) {
     if (!stop.isWished) complain(error);
   }
   try {
-    await narration.step('Everything is removed again', () => lab.close());
+    await narration.step('Everything is removed again', () => labs.close());
   } catch (error) {
     complain(error);
     status = 1;
@@ -59,22 +64,36 @@ async function demo(once: boolean): Promise<number> {
   return status;
 }
 
-function report({ rows, frames }: Show): void {
+/** Plays one act after the other. One that has nothing to try fails, and the next one is played nevertheless. */
+async function playAll(company: Company): Promise<Act[]> {
+  const acts: Act[] = [];
+  for (const { title, play } of PLAYS) {
+    narration.say('', heading(title));
+    try {
+      acts.push(await play(company));
+    } catch (error) {
+      if (stop.isWished) throw error;
+      complain(error);
+      const row = { what: title, seen: 'could not be played, see above', ok: false };
+      acts.push({ title, frames: [], rows: [row], lookAround: [] });
+    }
+  }
+  return acts;
+}
+
+function heading(title: string): string {
+  return styleText('bold', title);
+}
+
+function report(acts: readonly Act[]): void {
+  const indent = (lines: readonly string[]) => lines.map((line) => (line === '' ? '' : `  ${line}`));
+  for (const { title, frames, rows } of acts) {
+    const onWire = frames.length > 0 ? ['On the wire', '', ...indent(frames), ''] : [];
+    narration.say('', heading(title), '', ...onWire, 'Result', '', ...indent(resultTable(rows)));
+  }
+  const rows = acts.flatMap((act) => act.rows);
   const good = rows.filter(({ ok }) => ok).length;
-  const indent = (lines: readonly string[]) => lines.map((line) => `  ${line}`);
-  narration.say(
-    '',
-    'On the wire: one NVGRE frame of each tenant and direction, as tshark decodes it. The inner addresses of both',
-    'tenants are the same; the VSID tells them apart.',
-    '',
-    ...indent(frames),
-    '',
-    'Result',
-    '',
-    ...indent(resultTable(rows)),
-    '',
-    `${good} of ${rows.length} ok after ${narration.seconds.toFixed(0)} s`,
-  );
+  narration.say('', `${good} of ${rows.length} ok after ${narration.seconds.toFixed(0)} s`);
 }
 
 /** Tells of an error, and of all errors that it is made of. */

@@ -9,6 +9,11 @@ export function verdict(ok: boolean): string {
   return ok ? styleText('green', 'ok') : styleText('red', 'FAILED');
 }
 
+/** A time as the demo tells it. */
+export function secondsText(ms: number): string {
+  return `${(ms / 1000).toFixed(1)} s`;
+}
+
 export class Narration {
   readonly #begin = performance.now();
   /** True while a step's line waits for its end. */
@@ -48,7 +53,7 @@ export class Narration {
   #end(what: string, begin: number, note: string): void {
     // Something else was said meanwhile: the line begins anew.
     if (!this.#lineOpen) this.#open(what);
-    const time = `${((performance.now() - begin) / 1000).toFixed(1)} s`;
+    const time = secondsText(performance.now() - begin);
     process.stdout.write(`${' '.repeat(Math.max(1, TIME_COLUMN - what.length))}${time.padStart(6)}${note}\n`);
     this.#lineOpen = false;
   }

@@ -17,7 +17,9 @@ import { customerRoutes } from './routes/customer-routes.ts';
 import { gateway } from './routes/gateway.ts';
 import { lookupRecords } from './routes/lookup-records.ts';
 import { nat } from './routes/nat.ts';
+import { ports } from './routes/ports.ts';
 import { providerAddresses } from './routes/provider-addresses.ts';
+import { providerRoutes } from './routes/provider-routes.ts';
 import { routingDomains } from './routes/routing-domains.ts';
 import { status } from './routes/status.ts';
 import { virtualSubnets } from './routes/virtual-subnets.ts';
@@ -39,6 +41,8 @@ const families = [
   gateway,
   nat,
   providerAddresses,
+  providerRoutes,
+  ports,
   status,
 ];
 
@@ -67,7 +71,7 @@ export function buildApp(options: AppOptions): FastifyInstance {
       openapi: '3.1.0',
       info: {
         title: 'hnvgw',
-        description: 'Multi-tenant gateway for Hyper-V Network Virtualization (NVGRE)',
+        description: 'Multi-tenant gateway and host for Hyper-V Network Virtualization (NVGRE)',
         version: options.version,
         license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
       },

@@ -19,10 +19,12 @@ export interface DirectionCounters {
 
 /** Traffic of one routing domain at the encap core. Bytes count the inner packet from its IP header on. */
 export interface DomainCounters {
-  /** Tenant to outside: decapsulated and delivered to the context. */
+  /** From a tunnel to a port of this node: a routing context or a VM. */
   decapsulated: DirectionCounters;
-  /** Outside to tenant: encapsulated and sent to a provider address. */
+  /** From a port of this node to a tunnel. */
   encapsulated: DirectionCounters;
+  /** From a port to another one of this node. */
+  local: DirectionCounters;
   /** Dropped packets by the name of the reason; reasons that never happened are absent. */
   drops: Record<string, number>;
 }
@@ -43,7 +45,7 @@ export interface DropSample {
 
 export interface NodeStatus {
   version: string;
-  role: 'gateway';
+  role: 'gateway' | 'host';
   instance: string;
   /** True from when the kernel has followed the whole store once since this process began. */
   ready: boolean;
@@ -51,6 +53,8 @@ export interface NodeStatus {
   appliedRevision: number;
   revision: number;
   routingDomains: { ready: number; pending: number; failed: number };
+  /** What an operator should know and can do something about, as sentences. */
+  warnings: string[];
   /** Kernel features: name to whether it is there and what is done without it. */
   features: { name: string; present: boolean; note: string }[];
   /** Drops that no domain can be charged with (unknown VSID, broken headers), by reason. */

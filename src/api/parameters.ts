@@ -6,7 +6,7 @@ import type { FastifySchemaCompiler } from 'fastify';
 import { type TSchema, Type } from 'typebox';
 import { compileSchema, fieldName } from '../config/schema-violation.ts';
 import { HnvError } from '../errors.ts';
-import { Guid, ResourceId, VirtualSubnetId } from '../policy/resources.ts';
+import { Guid, InterfaceName, ResourceId, VirtualSubnetId } from '../policy/resources.ts';
 
 /** Every path parameter. */
 export const pathParameters = {
@@ -14,6 +14,7 @@ export const pathParameters = {
   vsid: VirtualSubnetId,
   id: ResourceId,
   address: Type.String({ maxLength: 45, description: 'IP address' }),
+  interface: InterfaceName,
 } as const;
 export type PathParameter = keyof typeof pathParameters;
 

@@ -24,6 +24,7 @@ export interface PathValues {
   vsid?: number;
   id?: string;
   address?: string;
+  interface?: string;
 }
 
 export function isInDomain(family: ResourceFamily): boolean {

@@ -7,15 +7,16 @@
  */
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { loadConfig } from '../config/config.ts';
+import { loadGatewayConfig, loadHostConfig } from '../config/config.ts';
 import { HnvError } from '../errors.ts';
 
 const defaultConfigFile = '/etc/hnvgw/hnvgw.yaml';
 
-const usage = `Usage: hnvgw gateway [--config FILE]
+const usage = `Usage: hnvgw gateway|host [--config FILE]
 
 Commands:
   gateway          run this node as a multi-tenant HNV gateway
+  host             run this node as an HNV host of virtual machines
 
 Options:
   --config FILE    configuration, ${defaultConfigFile} by default
@@ -39,13 +40,31 @@ async function main(args: string[]): Promise<void> {
   }
   const [command, ...rest] = positionals;
   if (command === undefined) throw new UsageError('a command is missing');
-  if (command !== 'gateway') throw new UsageError(`there is no command ${command}`);
-  if (rest.length > 0) throw new UsageError(`gateway takes no argument ${rest.join(' ')}`);
-  const config = loadConfig(values.config ?? defaultConfigFile);
-  // Loaded only now: it needs libraries of the system that --help and a wrong configuration do not.
-  const { runGateway } = await import('../gateway/gateway.ts');
-  await runGateway(config);
+  const run = commands.get(command);
+  if (run === undefined) throw new UsageError(`there is no command ${command}`);
+  if (rest.length > 0) throw new UsageError(`${command} takes no argument ${rest.join(' ')}`);
+  await run(values.config ?? defaultConfigFile);
 }
+
+/** The roles are loaded only now: they need libraries of the system that --help and a wrong configuration do not. */
+const commands = new Map<string, (configFile: string) => Promise<void>>([
+  [
+    'gateway',
+    async (file) => {
+      const config = loadGatewayConfig(file);
+      const { runGateway } = await import('../gateway/gateway.ts');
+      await runGateway(config);
+    },
+  ],
+  [
+    'host',
+    async (file) => {
+      const config = loadHostConfig(file);
+      const { runHost } = await import('../host/host.ts');
+      await runHost(config);
+    },
+  ],
+]);
 
 function readArguments(args: string[]) {
   try {

@@ -13,8 +13,10 @@ import { fileURLToPath } from 'node:url';
 import type { BpfMap } from '../linux/bpf-map.ts';
 import { BpfObject, BpfProgram } from '../linux/bpf-object.ts';
 import { ensureBpffs } from '../linux/bpffs.ts';
-import { attachClsact } from '../linux/clsact.ts';
+import { attachClsact, detachClsact } from '../linux/clsact.ts';
+import { bpfError } from '../linux/libbpf.ts';
 import { attachTc, detachTc } from '../linux/tc.ts';
+import { testRun } from '../linux/test-run.ts';
 import { layoutVersion } from './layout.generated.ts';
 
 const OBJECT = fileURLToPath(new URL('../../dist/bpf/hnvgw.bpf.o', import.meta.url));
@@ -28,23 +30,32 @@ export interface Capacity {
   lookupRecords: number;
   customerRoutes: number;
   externalAddresses: number;
+  ports: number;
 }
 
 /** Virtual subnets and provider addresses of hosts that a domain has on average when the node is full. */
 const SUBNETS_PER_DOMAIN = 8;
 const SOURCES_PER_DOMAIN = 64;
 const NODE_INTERFACES = 256;
+/** Learned MACs and addresses that a port has on average when the node is full. */
+const ADDRESSES_PER_PORT = 16;
 
 function mapSizes(capacity: Capacity): Record<string, number> {
-  const domains = capacity.routingDomains;
+  const { routingDomains: domains, ports } = capacity;
   return {
     providers: NODE_INTERFACES,
     uplinks: NODE_INTERFACES,
+    vlans: 2 * NODE_INTERFACES,
     subnets: domains * SUBNETS_PER_DOMAIN,
     sources: domains * SOURCES_PER_DOMAIN,
-    ports_by_mac: domains,
-    ports_by_link: domains,
-    port_macs: domains,
+    ports_by_mac: 2 * domains + ports * ADDRESSES_PER_PORT,
+    ports_by_link: domains + ports,
+    port_macs: domains + ports * ADDRESSES_PER_PORT,
+    port_addresses: ports * ADDRESSES_PER_PORT,
+    members: ports,
+    sightings: ports * ADDRESSES_PER_PORT,
+    routers: domains * SUBNETS_PER_DOMAIN * 2,
+    stations: capacity.lookupRecords + ports,
     external_ports: domains,
     records: capacity.lookupRecords,
     wildcards: capacity.lookupRecords,
@@ -55,8 +66,10 @@ function mapSizes(capacity: Capacity): Record<string, number> {
 }
 
 /** Programs by the kind of place that they are for (kernel/hnvgw.bpf.c). */
-export type Place = 'provider' | 'port' | 'context' | 'uplink';
-const places: readonly Place[] = ['provider', 'port', 'context', 'uplink'];
+export type Place = 'provider' | 'vlan' | 'tag' | 'port' | 'context' | 'uplink';
+const places: readonly Place[] = ['provider', 'vlan', 'tag', 'port', 'context', 'uplink'];
+/** Offset of the words of `cb` in struct __sk_buff, and its size (linux/bpf.h). */
+const SKB = { size: 192, control: 48 } as const;
 
 export class EncapCore {
   readonly #object: BpfObject;
@@ -92,15 +105,34 @@ export class EncapCore {
   /** Puts the program for that kind of place on the interface, instead of an older one of ours, atomically. */
   attach(place: Place, ifindex: number): 'attached' | 'replaced' | 'unchanged' {
     const program = this.program(place);
+    if (place === 'tag') return attachTc(ifindex, 'egress', program);
     // tcx spares each packet the classifier, but costs an RCU grace period to attach and one more when its interface
     // goes: worth it on the few interfaces that all traffic passes, not on two for each of thousands of domains.
-    const isShared = place === 'provider' || place === 'uplink';
+    const isShared = place !== 'port' && place !== 'context';
     return isShared ? attachTc(ifindex, 'ingress', program) : attachClsact(ifindex, 'ingress', program);
   }
 
   /** Takes the program off a provider interface. */
   detach(ifindex: number): void {
     detachTc(ifindex, 'ingress', OWNER);
+  }
+
+  /** Takes the program that puts a VLAN tag on off a provider link. */
+  detachTag(ifindex: number): void {
+    detachTc(ifindex, 'egress', OWNER);
+  }
+
+  /** Takes the program off a port. */
+  detachPort(ifindex: number): void {
+    detachClsact(ifindex, 'ingress');
+  }
+
+  /** Sends an Ethernet frame out of an interface. Throws HNV_BPF when the interface does not take it. */
+  sendFrame(ifindex: number, frame: Uint8Array): void {
+    const context = Buffer.alloc(SKB.size);
+    context.writeUInt32LE(ifindex, SKB.control);
+    const { retval } = testRun(this.#object.program(`${OWNER}_send`), { data: frame, context });
+    if (retval !== 0) throw bpfError(`send a frame out of interface ${ifindex}`, retval);
   }
 
   program(place: Place): BpfProgram {

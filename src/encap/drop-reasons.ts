@@ -9,7 +9,8 @@ type NameOf<K extends string> = K extends `HNV_DROP_${infer Name}` ? Name : neve
 
 const explanations: Record<NameOf<keyof typeof DropReason>, string> = {
   OUTER_TRUNCATED: 'The frame ends before its outer IP and GRE headers do, or before the length they name.',
-  OUTER_OPTIONS: 'The outer IPv4 header has options or is no IPv4 header.',
+  OUTER_OPTIONS:
+    'The outer IP header has options or extension headers, or is of another version than the frame says.',
   OUTER_CHECKSUM: 'The checksum of the outer IPv4 header is wrong.',
   OUTER_FRAGMENT: 'The outer packet is a fragment; NVGRE is not fragmented outside (RFC 7637 section 4).',
   GRE_FLAGS: 'The first 16 bits of the GRE header are not 0x2000 (key present, nothing else, version 0).',
@@ -32,15 +33,30 @@ const explanations: Record<NameOf<keyof typeof DropReason>, string> = {
   DECAP_FAILED: 'The kernel could not take the tunnel header away.',
   PORT_UNKNOWN: 'The packet came from a link that is no port of a routing domain (any more).',
   PORT_ETHERTYPE: 'The packet from the port is of a type that this node does not forward.',
-  PORT_MALFORMED: 'The packet from the port has a malformed IP header.',
+  PORT_MALFORMED: 'The packet from the port has a malformed IP header, or is too big by what follows it.',
   TTL_EXCEEDED: 'The packet’s time to live ended at the distributed router.',
   TOO_BIG: 'The packet from the port is larger than the inner MTU.',
   NO_ROUTE: 'The routing domain has no route for the destination.',
   NO_RECORD: 'No lookup record has the destination, or the next hop to it.',
   ENCAP_FAILED: 'The kernel could not make room for the tunnel header.',
-  EXTERNAL_ETHERTYPE: 'The packet from the context to the uplink is not IPv4.',
+  EXTERNAL_ETHERTYPE: 'The packet from the context to the uplink is neither IPv4 nor IPv6.',
   EXTERNAL_MALFORMED: 'The packet from the context to the uplink has a malformed IP header.',
   UNTRANSLATED: 'The packet to the uplink does not carry an external address of its own routing domain.',
+  PORT_SOURCE_MAC: 'The source MAC of the frame from the port is not the port’s.',
+  PORT_SOURCE_ADDRESS: 'The source address of the packet from the port is not one that the port may use.',
+  NEIGHBOUR_UNKNOWN: 'ARP or ND asked for an address that no lookup record has in the virtual subnet.',
+  NEIGHBOUR_MESSAGE:
+    'An ARP or ND message that needs no answer: an announcement, an answer, a question for an own address.',
+  NEIGHBOUR_MALFORMED: 'A malformed ARP or ND message, or one whose sender MAC is not the frame’s.',
+  ROUTER_DESTINATION: 'A packet to the distributed router that is no ping.',
+  LINK_LOCAL: 'A packet with an address of the link only, or of a group, that would have to be routed.',
+  NO_PORT: 'The lookup record of the destination is this node’s, but no port here has its MAC.',
+  PROVIDER_FAMILY: 'The provider addresses of both ends are not of one family.',
+  FRAGMENT_FAILED: 'The packet is larger than the inner MTU, and could not be fragmented.',
+  NO_MEMBERS: 'A broadcast or multicast with nobody to get a copy.',
+  REPLICATION_FAILED: 'The kernel could not send a copy of a broadcast or multicast, or a fragment.',
+  PROVIDER_VLAN: 'A frame to a provider address of a VLAN came without its tag.',
+  LOOP: 'The packet came from the next hop that it would have to be sent to.',
 };
 
 export interface DropReasonInfo {

@@ -10,17 +10,23 @@ function sized<T extends { readonly length: number }>(list: T, length: number): 
 }
 
 /** Changes whenever a map, its key or its value does. */
-export const layoutVersion = '1d1446e5';
+export const layoutVersion = '6573df9f';
 
 /** The maps by name, with the types of their keys and values. */
 export const maps = {
+  quote_scratch: { key: 'unsigned int', value: 'Quote' },
   providers: { key: 'ProviderKey', value: 'Provider' },
   subnets: { key: 'SubnetKey', value: 'Subnet' },
   sources: { key: 'SourceKey', value: 'Source' },
   ports_by_mac: { key: 'PortKey', value: 'Port' },
   ports_by_link: { key: 'InterfaceKey', value: 'Port' },
   port_macs: { key: 'MacKey', value: 'Mac' },
+  port_addresses: { key: 'PortAddressKey', value: 'PortAddress' },
+  members: { key: 'MembersKey', value: 'Members' },
+  vlans: { key: 'VlanKey', value: 'Vlan' },
+  routers: { key: 'RouterKey', value: 'Router' },
   records: { key: 'RecordKey', value: 'Record' },
+  stations: { key: 'PortKey', value: 'Record' },
   wildcards: { key: 'WildcardKey', value: 'Wildcard' },
   externals: { key: 'ExternalKey', value: 'External' },
   external_ports: { key: 'InterfaceKey', value: 'ExternalPort' },
@@ -29,6 +35,29 @@ export const maps = {
   stats: { key: 'unsigned int', value: 'Stats' },
   drop_scratch: { key: 'unsigned int', value: 'DropSample' },
   drop_samples: {},
+  learned: {},
+  learned_scratch: { key: 'unsigned int', value: 'Learned' },
+  sightings: { key: 'SightingKey', value: 'Sighting' },
+} as const;
+
+/** enum hnv_port_flags */
+export const PortFlags = {
+  HNV_PORT_LEARN: 1,
+  HNV_PORT_GATEWAY: 2,
+  HNV_PORT_CONTEXT: 4,
+  HNV_PORT_PEER: 8,
+} as const;
+
+/** enum hnv_record_flags */
+export const RecordFlags = {
+  HNV_RECORD_LOCAL: 1,
+  HNV_RECORD_DYNAMIC: 2,
+} as const;
+
+/** enum hnv_wildcard_scope */
+export const WildcardScope = {
+  HNV_WILDCARD_OUTSIDE: 1,
+  HNV_WILDCARD_SUBNET: 2,
 } as const;
 
 /** enum hnv_drop_reason */
@@ -64,7 +93,45 @@ export const DropReason = {
   HNV_DROP_EXTERNAL_ETHERTYPE: 29,
   HNV_DROP_EXTERNAL_MALFORMED: 30,
   HNV_DROP_UNTRANSLATED: 31,
+  HNV_DROP_PORT_SOURCE_MAC: 32,
+  HNV_DROP_PORT_SOURCE_ADDRESS: 33,
+  HNV_DROP_NEIGHBOUR_UNKNOWN: 34,
+  HNV_DROP_NEIGHBOUR_MESSAGE: 35,
+  HNV_DROP_NEIGHBOUR_MALFORMED: 36,
+  HNV_DROP_ROUTER_DESTINATION: 37,
+  HNV_DROP_LINK_LOCAL: 38,
+  HNV_DROP_NO_PORT: 39,
+  HNV_DROP_PROVIDER_FAMILY: 40,
+  HNV_DROP_FRAGMENT_FAILED: 41,
+  HNV_DROP_NO_MEMBERS: 42,
+  HNV_DROP_REPLICATION_FAILED: 43,
+  HNV_DROP_PROVIDER_VLAN: 44,
+  HNV_DROP_LOOP: 45,
 } as const;
+
+/** enum hnv_evidence */
+export const Evidence = {
+  HNV_EVIDENCE_ARP: 1,
+  HNV_EVIDENCE_ND: 2,
+  HNV_EVIDENCE_DHCP: 3,
+} as const;
+
+/** struct quote */
+export interface Quote {
+  bytes: Uint8Array;
+}
+export const quoteSize = 1536;
+export function encodeQuote(value: Quote): Uint8Array {
+  const bytes = new Uint8Array(quoteSize);
+  bytes.set(sized(value.bytes, 1536), 0);
+  return bytes;
+}
+export function decodeQuote(bytes: Uint8Array): Quote {
+  sized(bytes, quoteSize);
+  return {
+    bytes: bytes.slice(0, 1536),
+  };
+}
 
 /** struct hnv_provider_key */
 export interface ProviderKey {
@@ -124,12 +191,16 @@ export function decodeSubnetKey(bytes: Uint8Array): SubnetKey {
 /** struct hnv_subnet */
 export interface Subnet {
   domain: number;
+  router: Uint8Array;
+  router6: Uint8Array;
 }
-export const subnetSize = 4;
+export const subnetSize = 36;
 export function encodeSubnet(value: Subnet): Uint8Array {
   const bytes = new Uint8Array(subnetSize);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   view.setUint32(0, value.domain, true);
+  bytes.set(sized(value.router, 16), 4);
+  bytes.set(sized(value.router6, 16), 20);
   return bytes;
 }
 export function decodeSubnet(bytes: Uint8Array): Subnet {
@@ -137,6 +208,8 @@ export function decodeSubnet(bytes: Uint8Array): Subnet {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return {
     domain: view.getUint32(0, true),
+    router: bytes.slice(4, 20),
+    router6: bytes.slice(20, 36),
   };
 }
 
@@ -184,16 +257,18 @@ export function decodeSource(bytes: Uint8Array): Source {
 /** struct hnv_port_key */
 export interface PortKey {
   domain: number;
+  vsid: number;
   mac: Uint8Array;
   pad: Uint8Array;
 }
-export const portKeySize = 12;
+export const portKeySize = 16;
 export function encodePortKey(value: PortKey): Uint8Array {
   const bytes = new Uint8Array(portKeySize);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   view.setUint32(0, value.domain, true);
-  bytes.set(sized(value.mac, 6), 4);
-  bytes.set(sized(value.pad, 2), 10);
+  view.setUint32(4, value.vsid, true);
+  bytes.set(sized(value.mac, 6), 8);
+  bytes.set(sized(value.pad, 2), 14);
   return bytes;
 }
 export function decodePortKey(bytes: Uint8Array): PortKey {
@@ -201,8 +276,9 @@ export function decodePortKey(bytes: Uint8Array): PortKey {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return {
     domain: view.getUint32(0, true),
-    mac: bytes.slice(4, 10),
-    pad: bytes.slice(10, 12),
+    vsid: view.getUint32(4, true),
+    mac: bytes.slice(8, 14),
+    pad: bytes.slice(14, 16),
   };
 }
 
@@ -211,20 +287,28 @@ export interface Port {
   domain: number;
   vsid: number;
   ifindex: number;
+  flags: number;
   mtu: number;
   providerIfindex: number;
+  providerMtu: number;
   providerAddress: Uint8Array;
+  mac: Uint8Array;
+  providerMac: Uint8Array;
 }
-export const portSize = 36;
+export const portSize = 56;
 export function encodePort(value: Port): Uint8Array {
   const bytes = new Uint8Array(portSize);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   view.setUint32(0, value.domain, true);
   view.setUint32(4, value.vsid, true);
   view.setUint32(8, value.ifindex, true);
-  view.setUint32(12, value.mtu, true);
-  view.setUint32(16, value.providerIfindex, true);
-  bytes.set(sized(value.providerAddress, 16), 20);
+  view.setUint32(12, value.flags, true);
+  view.setUint32(16, value.mtu, true);
+  view.setUint32(20, value.providerIfindex, true);
+  view.setUint32(24, value.providerMtu, true);
+  bytes.set(sized(value.providerAddress, 16), 28);
+  bytes.set(sized(value.mac, 6), 44);
+  bytes.set(sized(value.providerMac, 6), 50);
   return bytes;
 }
 export function decodePort(bytes: Uint8Array): Port {
@@ -234,9 +318,13 @@ export function decodePort(bytes: Uint8Array): Port {
     domain: view.getUint32(0, true),
     vsid: view.getUint32(4, true),
     ifindex: view.getUint32(8, true),
-    mtu: view.getUint32(12, true),
-    providerIfindex: view.getUint32(16, true),
-    providerAddress: bytes.slice(20, 36),
+    flags: view.getUint32(12, true),
+    mtu: view.getUint32(16, true),
+    providerIfindex: view.getUint32(20, true),
+    providerMtu: view.getUint32(24, true),
+    providerAddress: bytes.slice(28, 44),
+    mac: bytes.slice(44, 50),
+    providerMac: bytes.slice(50, 56),
   };
 }
 
@@ -298,6 +386,188 @@ export function decodeMac(bytes: Uint8Array): Mac {
   };
 }
 
+/** struct hnv_port_address_key */
+export interface PortAddressKey {
+  ifindex: number;
+  address: Uint8Array;
+}
+export const portAddressKeySize = 20;
+export function encodePortAddressKey(value: PortAddressKey): Uint8Array {
+  const bytes = new Uint8Array(portAddressKeySize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  view.setUint32(0, value.ifindex, true);
+  bytes.set(sized(value.address, 16), 4);
+  return bytes;
+}
+export function decodePortAddressKey(bytes: Uint8Array): PortAddressKey {
+  sized(bytes, portAddressKeySize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return {
+    ifindex: view.getUint32(0, true),
+    address: bytes.slice(4, 20),
+  };
+}
+
+/** struct hnv_port_address */
+export interface PortAddress {
+  domain: number;
+}
+export const portAddressSize = 4;
+export function encodePortAddress(value: PortAddress): Uint8Array {
+  const bytes = new Uint8Array(portAddressSize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  view.setUint32(0, value.domain, true);
+  return bytes;
+}
+export function decodePortAddress(bytes: Uint8Array): PortAddress {
+  sized(bytes, portAddressSize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return {
+    domain: view.getUint32(0, true),
+  };
+}
+
+/** struct hnv_members_key */
+export interface MembersKey {
+  vsid: number;
+}
+export const membersKeySize = 4;
+export function encodeMembersKey(value: MembersKey): Uint8Array {
+  const bytes = new Uint8Array(membersKeySize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  view.setUint32(0, value.vsid, true);
+  return bytes;
+}
+export function decodeMembersKey(bytes: Uint8Array): MembersKey {
+  sized(bytes, membersKeySize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return {
+    vsid: view.getUint32(0, true),
+  };
+}
+
+/** struct hnv_members */
+export interface Members {
+  domain: number;
+  locals: number;
+  remotes: number;
+  pad: number;
+  group: Uint8Array;
+  local: Uint32Array;
+  localAddress: Uint8Array;
+  remote: Uint8Array;
+}
+export const membersSize = 9248;
+export function encodeMembers(value: Members): Uint8Array {
+  const bytes = new Uint8Array(membersSize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  view.setUint32(0, value.domain, true);
+  view.setUint32(4, value.locals, true);
+  view.setUint32(8, value.remotes, true);
+  view.setUint32(12, value.pad, true);
+  bytes.set(sized(value.group, 16), 16);
+  sized(value.local, 256).forEach((word, i) => view.setUint32(32 + i * 4, word, true));
+  bytes.set(sized(value.localAddress, 4096), 1056);
+  bytes.set(sized(value.remote, 4096), 5152);
+  return bytes;
+}
+export function decodeMembers(bytes: Uint8Array): Members {
+  sized(bytes, membersSize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return {
+    domain: view.getUint32(0, true),
+    locals: view.getUint32(4, true),
+    remotes: view.getUint32(8, true),
+    pad: view.getUint32(12, true),
+    group: bytes.slice(16, 32),
+    local: Uint32Array.from({ length: 256 }, (_, i) => view.getUint32(32 + i * 4, true)),
+    localAddress: bytes.slice(1056, 5152),
+    remote: bytes.slice(5152, 9248),
+  };
+}
+
+/** struct hnv_vlan_key */
+export interface VlanKey {
+  ifindex: number;
+  vlan: number;
+}
+export const vlanKeySize = 8;
+export function encodeVlanKey(value: VlanKey): Uint8Array {
+  const bytes = new Uint8Array(vlanKeySize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  view.setUint32(0, value.ifindex, true);
+  view.setUint32(4, value.vlan, true);
+  return bytes;
+}
+export function decodeVlanKey(bytes: Uint8Array): VlanKey {
+  sized(bytes, vlanKeySize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return {
+    ifindex: view.getUint32(0, true),
+    vlan: view.getUint32(4, true),
+  };
+}
+
+/** struct hnv_vlan */
+export interface Vlan {
+  vlan: number;
+}
+export const vlanSize = 4;
+export function encodeVlan(value: Vlan): Uint8Array {
+  const bytes = new Uint8Array(vlanSize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  view.setUint32(0, value.vlan, true);
+  return bytes;
+}
+export function decodeVlan(bytes: Uint8Array): Vlan {
+  sized(bytes, vlanSize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return {
+    vlan: view.getUint32(0, true),
+  };
+}
+
+/** struct hnv_router_key */
+export interface RouterKey {
+  domain: number;
+  address: Uint8Array;
+}
+export const routerKeySize = 20;
+export function encodeRouterKey(value: RouterKey): Uint8Array {
+  const bytes = new Uint8Array(routerKeySize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  view.setUint32(0, value.domain, true);
+  bytes.set(sized(value.address, 16), 4);
+  return bytes;
+}
+export function decodeRouterKey(bytes: Uint8Array): RouterKey {
+  sized(bytes, routerKeySize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return {
+    domain: view.getUint32(0, true),
+    address: bytes.slice(4, 20),
+  };
+}
+
+/** struct hnv_router */
+export interface Router {
+  vsid: number;
+}
+export const routerSize = 4;
+export function encodeRouter(value: Router): Uint8Array {
+  const bytes = new Uint8Array(routerSize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  view.setUint32(0, value.vsid, true);
+  return bytes;
+}
+export function decodeRouter(bytes: Uint8Array): Router {
+  sized(bytes, routerSize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return {
+    vsid: view.getUint32(0, true),
+  };
+}
+
 /** struct hnv_record_key */
 export interface RecordKey {
   domain: number;
@@ -323,18 +593,20 @@ export function decodeRecordKey(bytes: Uint8Array): RecordKey {
 /** struct hnv_record */
 export interface Record {
   vsid: number;
+  flags: number;
   providerAddress: Uint8Array;
   mac: Uint8Array;
   pad: Uint8Array;
 }
-export const recordSize = 28;
+export const recordSize = 32;
 export function encodeRecord(value: Record): Uint8Array {
   const bytes = new Uint8Array(recordSize);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   view.setUint32(0, value.vsid, true);
-  bytes.set(sized(value.providerAddress, 16), 4);
-  bytes.set(sized(value.mac, 6), 20);
-  bytes.set(sized(value.pad, 2), 26);
+  view.setUint32(4, value.flags, true);
+  bytes.set(sized(value.providerAddress, 16), 8);
+  bytes.set(sized(value.mac, 6), 24);
+  bytes.set(sized(value.pad, 2), 30);
   return bytes;
 }
 export function decodeRecord(bytes: Uint8Array): Record {
@@ -342,9 +614,10 @@ export function decodeRecord(bytes: Uint8Array): Record {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return {
     vsid: view.getUint32(0, true),
-    providerAddress: bytes.slice(4, 20),
-    mac: bytes.slice(20, 26),
-    pad: bytes.slice(26, 28),
+    flags: view.getUint32(4, true),
+    providerAddress: bytes.slice(8, 24),
+    mac: bytes.slice(24, 30),
+    pad: bytes.slice(30, 32),
   };
 }
 
@@ -378,20 +651,23 @@ export function decodeWildcardKey(bytes: Uint8Array): WildcardKey {
 
 /** struct hnv_wildcard */
 export interface Wildcard {
-  allowed: number;
+  scope: number;
+  vsid: number;
 }
-export const wildcardSize = 4;
+export const wildcardSize = 8;
 export function encodeWildcard(value: Wildcard): Uint8Array {
   const bytes = new Uint8Array(wildcardSize);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  view.setUint32(0, value.allowed, true);
+  view.setUint32(0, value.scope, true);
+  view.setUint32(4, value.vsid, true);
   return bytes;
 }
 export function decodeWildcard(bytes: Uint8Array): Wildcard {
   sized(bytes, wildcardSize);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return {
-    allowed: view.getUint32(0, true),
+    scope: view.getUint32(0, true),
+    vsid: view.getUint32(4, true),
   };
 }
 
@@ -539,9 +815,13 @@ export interface Stats {
   encapPackets: bigint;
   encapBytes: bigint;
   lastSampleNs: bigint;
+  lastErrorNs: bigint;
+  localPackets: bigint;
+  localBytes: bigint;
+  replicatedPackets: bigint;
   drops: BigUint64Array;
 }
-export const statsSize = 296;
+export const statsSize = 440;
 export function encodeStats(value: Stats): Uint8Array {
   const bytes = new Uint8Array(statsSize);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -550,7 +830,11 @@ export function encodeStats(value: Stats): Uint8Array {
   view.setBigUint64(16, value.encapPackets, true);
   view.setBigUint64(24, value.encapBytes, true);
   view.setBigUint64(32, value.lastSampleNs, true);
-  sized(value.drops, 32).forEach((word, i) => view.setBigUint64(40 + i * 8, word, true));
+  view.setBigUint64(40, value.lastErrorNs, true);
+  view.setBigUint64(48, value.localPackets, true);
+  view.setBigUint64(56, value.localBytes, true);
+  view.setBigUint64(64, value.replicatedPackets, true);
+  sized(value.drops, 46).forEach((word, i) => view.setBigUint64(72 + i * 8, word, true));
   return bytes;
 }
 export function decodeStats(bytes: Uint8Array): Stats {
@@ -562,7 +846,11 @@ export function decodeStats(bytes: Uint8Array): Stats {
     encapPackets: view.getBigUint64(16, true),
     encapBytes: view.getBigUint64(24, true),
     lastSampleNs: view.getBigUint64(32, true),
-    drops: BigUint64Array.from({ length: 32 }, (_, i) => view.getBigUint64(40 + i * 8, true)),
+    lastErrorNs: view.getBigUint64(40, true),
+    localPackets: view.getBigUint64(48, true),
+    localBytes: view.getBigUint64(56, true),
+    replicatedPackets: view.getBigUint64(64, true),
+    drops: BigUint64Array.from({ length: 46 }, (_, i) => view.getBigUint64(72 + i * 8, true)),
   };
 }
 
@@ -603,5 +891,92 @@ export function decodeDropSample(bytes: Uint8Array): DropSample {
     captured: view.getUint32(24, true),
     head: bytes.slice(28, 156),
     pad: bytes.slice(156, 160),
+  };
+}
+
+/** struct hnv_learned */
+export interface Learned {
+  timeNs: bigint;
+  domain: number;
+  vsid: number;
+  ifindex: number;
+  evidence: number;
+  address: Uint8Array;
+  mac: Uint8Array;
+  pad: Uint8Array;
+}
+export const learnedSize = 48;
+export function encodeLearned(value: Learned): Uint8Array {
+  const bytes = new Uint8Array(learnedSize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  view.setBigUint64(0, value.timeNs, true);
+  view.setUint32(8, value.domain, true);
+  view.setUint32(12, value.vsid, true);
+  view.setUint32(16, value.ifindex, true);
+  view.setUint32(20, value.evidence, true);
+  bytes.set(sized(value.address, 16), 24);
+  bytes.set(sized(value.mac, 6), 40);
+  bytes.set(sized(value.pad, 2), 46);
+  return bytes;
+}
+export function decodeLearned(bytes: Uint8Array): Learned {
+  sized(bytes, learnedSize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return {
+    timeNs: view.getBigUint64(0, true),
+    domain: view.getUint32(8, true),
+    vsid: view.getUint32(12, true),
+    ifindex: view.getUint32(16, true),
+    evidence: view.getUint32(20, true),
+    address: bytes.slice(24, 40),
+    mac: bytes.slice(40, 46),
+    pad: bytes.slice(46, 48),
+  };
+}
+
+/** struct hnv_sighting_key */
+export interface SightingKey {
+  domain: number;
+  address: Uint8Array;
+}
+export const sightingKeySize = 20;
+export function encodeSightingKey(value: SightingKey): Uint8Array {
+  const bytes = new Uint8Array(sightingKeySize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  view.setUint32(0, value.domain, true);
+  bytes.set(sized(value.address, 16), 4);
+  return bytes;
+}
+export function decodeSightingKey(bytes: Uint8Array): SightingKey {
+  sized(bytes, sightingKeySize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return {
+    domain: view.getUint32(0, true),
+    address: bytes.slice(4, 20),
+  };
+}
+
+/** struct hnv_sighting */
+export interface Sighting {
+  timeNs: bigint;
+  ifindex: number;
+  pad: Uint8Array;
+}
+export const sightingSize = 16;
+export function encodeSighting(value: Sighting): Uint8Array {
+  const bytes = new Uint8Array(sightingSize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  view.setBigUint64(0, value.timeNs, true);
+  view.setUint32(8, value.ifindex, true);
+  bytes.set(sized(value.pad, 4), 12);
+  return bytes;
+}
+export function decodeSighting(bytes: Uint8Array): Sighting {
+  sized(bytes, sightingSize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return {
+    timeNs: view.getBigUint64(0, true),
+    ifindex: view.getUint32(8, true),
+    pad: bytes.slice(12, 16),
   };
 }

@@ -6,6 +6,10 @@ import { decodeStats, statsSize } from './layout.generated.ts';
 export interface DomainStats {
   decapsulated: { packets: number; bytes: number };
   encapsulated: { packets: number; bytes: number };
+  /** From a port to another one of this node. */
+  local: { packets: number; bytes: number };
+  /** Copies of broadcasts and multicasts that were made here. */
+  replicated: number;
   /** Packets by the reason's name; reasons that never happened are absent. */
   drops: Record<string, number>;
 }
@@ -17,6 +21,8 @@ export function readStats(map: BpfMap, domain: number): DomainStats {
   const total: DomainStats = {
     decapsulated: { packets: 0, bytes: 0 },
     encapsulated: { packets: 0, bytes: 0 },
+    local: { packets: 0, bytes: 0 },
+    replicated: 0,
     drops: {},
   };
   const perCpu = map.lookup(key) ?? new Uint8Array();
@@ -26,6 +32,9 @@ export function readStats(map: BpfMap, domain: number): DomainStats {
     total.decapsulated.bytes += Number(stats.decapBytes);
     total.encapsulated.packets += Number(stats.encapPackets);
     total.encapsulated.bytes += Number(stats.encapBytes);
+    total.local.packets += Number(stats.localPackets);
+    total.local.bytes += Number(stats.localBytes);
+    total.replicated += Number(stats.replicatedPackets);
     for (const { number, name } of dropReasons) {
       const count = Number(stats.drops[number] ?? 0n);
       if (count > 0) total.drops[name] = (total.drops[name] ?? 0) + count;

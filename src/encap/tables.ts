@@ -7,10 +7,13 @@ import { bytesOf, type DomainEntries, type DomainMap, domainMaps, emptyEntries }
 import {
   decodeExternal,
   decodeExternalPort,
+  decodeMembers,
   decodePort,
+  decodePortAddress,
   decodePortKey,
   decodeRecordKey,
   decodeRouteKey,
+  decodeRouterKey,
   decodeSourceKey,
   decodeSubnet,
   decodeWildcardKey,
@@ -21,15 +24,28 @@ import {
 /** Whose an entry is: in the key where keys are a domain's own, in the value where domains share the key space. */
 const ownerOf: Record<DomainMap, (key: Uint8Array, value: Uint8Array) => number> = {
   records: (key) => decodeRecordKey(key).domain,
+  stations: (key) => decodePortKey(key).domain,
   wildcards: (key) => decodeWildcardKey(key).domain,
   routes: (key) => decodeRouteKey(key).domain,
+  routers: (key) => decodeRouterKey(key).domain,
   sources: (key) => decodeSourceKey(key).domain,
+  port_addresses: (_, value) => decodePortAddress(value).domain,
   ports_by_mac: (key) => decodePortKey(key).domain,
   ports_by_link: (_, value) => decodePort(value).domain,
   external_ports: (_, value) => decodeExternalPort(value).domain,
   externals: (_, value) => decodeExternal(value).domain,
+  members: (_, value) => decodeMembers(value).domain,
   subnets: (_, value) => decodeSubnet(value).domain,
 };
+
+/** Maps whose keys are not a domain's own: a VSID, an external address or a port may go to another domain. */
+const sharedMaps: ReadonlySet<DomainMap> = new Set([
+  'subnets',
+  'members',
+  'externals',
+  'ports_by_link',
+  'port_addresses',
+]);
 
 const latin1 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('latin1');
 
@@ -101,9 +117,9 @@ export class DomainTables {
     }
   }
 
-  /** A VSID or an external address may have gone to another domain already, whose entry must stay. */
+  /** A shared key may have gone to another domain already, whose entry must stay. */
   #stillOwns(domain: number, name: DomainMap, key: Uint8Array): boolean {
-    if (name !== 'subnets' && name !== 'externals') return true;
+    if (!sharedMaps.has(name)) return true;
     const value = this.#map(name).lookup(key);
     return value !== undefined && ownerOf[name](key, value) === domain;
   }

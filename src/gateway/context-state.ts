@@ -8,19 +8,28 @@
  */
 
 import { ipBatchJson } from '../linux/iproute2.ts';
-import { externalLink, tenantLink } from '../nat/ruleset.ts';
+import { type ContextMtu, externalLink, tenantLink } from '../nat/ruleset.ts';
+import { addressFamily } from '../policy/address.ts';
 import type { ContextPlan } from '../policy/plan.ts';
 import { routerMac } from '../policy/router.ts';
 
-/** Next hop of the context's default route. Never on a wire: it only names the permanent neighbour. */
-const UPLINK_HOP = '169.254.1.1';
+/** What differs between the families. */
+const FAMILY = {
+  4: {
+    hostLength: 32,
+    any: '0.0.0.0/0',
+    /** Next hop of the context's default route. Never on a wire: it only names the permanent neighbour. */
+    uplinkHop: '169.254.1.1',
+  },
+  6: { hostLength: 128, any: '::/0', uplinkHop: 'fe80::1' },
+} as const;
 
 export interface ContextState {
   /** Links that are up. */
   up: Set<string>;
   /** `link address/length` */
   addresses: Set<string>;
-  /** `destination link via source`, the destination as iproute2 shows it; `-` where there is none */
+  /** `destination link via source`, the destination a prefix; `-` where there is none */
   routes: Set<string>;
   /** `link address mac` */
   neighbours: Set<string>;
@@ -28,37 +37,42 @@ export interface ContextState {
   tenantMac: string;
 }
 
-/** A prefix as iproute2 shows it. */
-function routeDestination(prefix: string): string {
-  return prefix === '0.0.0.0/0' ? 'default' : prefix.replace(/\/32$/, '');
-}
+const hostPrefix = (address: string): string => `${address}/${FAMILY[addressFamily(address)].hostLength}`;
 
 /** Everything about a context that its namespace must show. */
 export function desiredContext(
   plan: ContextPlan,
-  externals: string[],
-  mtu: { tenant: number; external: number },
+  externals: readonly string[],
+  mtu: ContextMtu,
 ): ContextState {
-  const [source] = externals;
-  const routes = new Set([`${plan.routerAddress} ${tenantLink} - ${plan.address}`]);
-  for (const prefix of plan.tenantPrefixes) {
-    const destination = routeDestination(prefix);
-    // What has no better route leaves by the uplink, and the router itself is on the link, whatever the tenant's routes say.
-    if (destination === plan.routerAddress || (destination === 'default' && source !== undefined)) continue;
-    routes.add(`${destination} ${tenantLink} ${plan.routerAddress} ${plan.address}`);
+  const addresses = externals.map((address) => `${externalLink} ${hostPrefix(address)}`);
+  const routes = new Set<string>();
+  const neighbours = new Set<string>();
+  for (const [index, address] of plan.addresses.entries()) {
+    const family = addressFamily(address);
+    const router = plan.routerAddresses[index] ?? '';
+    const hasUplink = externals.some((external) => addressFamily(external) === family);
+    addresses.push(`${tenantLink} ${hostPrefix(address)}`);
+    neighbours.add(`${tenantLink} ${router} ${routerMac}`);
+    routes.add(`${hostPrefix(router)} ${tenantLink} - ${address}`);
+    for (const prefix of plan.tenantPrefixes) {
+      if (addressFamily(prefix) !== family) continue;
+      // What has no better route leaves by the uplink, and the router itself is on the link, whatever the tenant's routes say.
+      if (prefix === hostPrefix(router) || (prefix === FAMILY[family].any && hasUplink)) continue;
+      routes.add(`${prefix} ${tenantLink} ${router} ${address}`);
+    }
   }
-  const neighbours = new Set([`${tenantLink} ${plan.routerAddress} ${routerMac}`]);
-  if (source !== undefined) {
-    routes.add(`default ${externalLink} ${UPLINK_HOP} ${source}`);
+  for (const family of [4, 6] as const) {
+    const source = externals.find((external) => addressFamily(external) === family);
+    if (source === undefined) continue;
+    const { any, uplinkHop } = FAMILY[family];
+    routes.add(`${any} ${externalLink} ${uplinkHop} ${source}`);
     // Not without an address: the kernel forgets even permanent neighbours with the link's last one.
-    neighbours.add(`${externalLink} ${UPLINK_HOP} ${routerMac}`);
+    neighbours.add(`${externalLink} ${uplinkHop} ${routerMac}`);
   }
   return {
     up: new Set(['lo', tenantLink, externalLink]),
-    addresses: new Set([
-      `${tenantLink} ${plan.address}/32`,
-      ...externals.map((a) => `${externalLink} ${a}/32`),
-    ]),
+    addresses: new Set(addresses),
     routes,
     neighbours,
     mtu: new Map([
@@ -74,11 +88,15 @@ interface IpAddr {
   mtu?: number;
   address?: string;
   flags?: string[];
-  addr_info?: { family: string; local: string; prefixlen: number }[];
+  addr_info?: { local: string; prefixlen: number }[];
 }
 interface IpRoute {
   dst: string;
   dev: string;
+  /** Absent in the table main. */
+  table?: string;
+  /** RFC 4191 preference: IPv6 routes have it, and IPv4 routes have not. */
+  pref?: string;
   gateway?: string;
   prefsrc?: string;
 }
@@ -93,12 +111,18 @@ export function freshContext(want: ContextState): ContextState {
   return { ...want, up: new Set(), addresses: new Set(), routes: new Set(), neighbours: new Set() };
 }
 
+/** iproute2 shows a prefix that is one address without its length, and the default of either family by the same word. */
+function routeDestination({ dst, pref }: IpRoute): string {
+  if (dst === 'default') return FAMILY[pref === undefined ? 4 : 6].any;
+  return dst.includes('/') ? dst : hostPrefix(dst);
+}
+
 /** Reads a context's namespace in one iproute2 run. */
 export async function readContext(netns: string): Promise<ContextState> {
   const [links = [], routes = [], neighbours = []] = await ipBatchJson(
     [
       ['addr', 'show'],
-      ['route', 'show', 'table', 'main'],
+      ['route', 'show', 'table', 'all'], // of one table, ip shows IPv4 alone
       ['neigh', 'show', 'nud', 'permanent'],
     ],
     { netns },
@@ -118,10 +142,14 @@ export async function readContext(netns: string): Promise<ContextState> {
     if (name === tenantLink) state.tenantMac = link.address ?? '';
     state.mtu.set(name, link.mtu ?? 0);
     for (const address of link.addr_info ?? [])
-      if (address.family === 'inet') state.addresses.add(`${name} ${address.local}/${address.prefixlen}`);
+      state.addresses.add(`${name} ${address.local}/${address.prefixlen}`);
   }
-  for (const route of routes as IpRoute[])
-    state.routes.add(`${route.dst} ${route.dev} ${route.gateway ?? '-'} ${route.prefsrc ?? '-'}`);
+  for (const route of routes as IpRoute[]) {
+    // With `lo` the kernel has a route to ::1 in the table main; what it keeps in `local` follows from the addresses.
+    if (route.table !== undefined || route.dev === 'lo') continue;
+    const destination = routeDestination(route);
+    state.routes.add(`${destination} ${route.dev} ${route.gateway ?? '-'} ${route.prefsrc ?? '-'}`);
+  }
   for (const neighbour of neighbours as IpNeigh[])
     state.neighbours.add(`${neighbour.dev} ${neighbour.dst} ${neighbour.lladdr ?? ''}`);
   return state;
@@ -139,9 +167,11 @@ function neighbourCommand(verb: 'replace' | 'del', neighbour: string): string[] 
   return verb === 'del' ? entry : [...entry, 'lladdr', mac, 'nud', 'permanent'];
 }
 
+/** Nobody else is on the link to have an IPv6 address, and its prefix is routed by routes of ours alone. */
 function addressCommand(verb: 'add' | 'del', address: string): string[] {
   const [link = '', prefix = ''] = address.split(' ');
-  return ['addr', verb, prefix, 'dev', link];
+  const flags = verb === 'add' && addressFamily(prefix) === 6 ? ['nodad', 'noprefixroute'] : [];
+  return ['addr', verb, prefix, 'dev', link, ...flags];
 }
 
 /**

@@ -2,7 +2,6 @@
  * Routing contexts: one network namespace for each routing domain, joined to the encap core by `hnv` and to the uplink by
  * `ext`. Creates, adopts, corrects and removes them; owns namespaces and links named by `names.ts` and nothing else.
  */
-import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { HnvError } from '../errors.ts';
 import { ip, ipBatch } from '../linux/iproute2.ts';
@@ -10,8 +9,9 @@ import { ifindexOf } from '../linux/links.ts';
 import { inNetns, netnsExists, netnsNames } from '../linux/netns.ts';
 import { readSysctl, writeSysctl } from '../linux/sysctl.ts';
 import { applyNat } from '../nat/nat.ts';
-import { externalLink, tenantLink } from '../nat/ruleset.ts';
+import { type ContextMtu, externalLink, tenantLink } from '../nat/ruleset.ts';
 import type { ContextPlan, NatPlan } from '../policy/plan.ts';
+import { derivedMac } from '../policy/router.ts';
 import {
   type ContextState,
   contextCommands,
@@ -22,8 +22,11 @@ import {
 import { type ContextNames, contextNames, isContextNetns } from './names.ts';
 
 /**
- * The context forwards, believes no redirect and sends none. From the uplink it takes a source only where it would answer
- * it (RFC 3704 strict); what comes from the tenant was admitted by the encap core, which knows better.
+ * The context forwards, believes no redirect or router advertisement and sends none. From the uplink it takes an IPv4
+ * source only where it would answer it (RFC 3704 strict); for IPv6, which has no such setting, the NAT ruleset does the
+ * same. What comes from the tenant was admitted by the encap core, which knows better. IPv6 is on in every context, and
+ * silent: without link-local addresses nothing is asked or announced, and what the kernel reports nevertheless (MLD) the
+ * NAT ruleset drops, which stands before a link is up.
  */
 const SYSCTLS: readonly (readonly [path: string, value: string])[] = [
   ['net/ipv4/ip_forward', '1'],
@@ -34,7 +37,20 @@ const SYSCTLS: readonly (readonly [path: string, value: string])[] = [
   ['net/ipv4/conf/all/send_redirects', '0'],
   [`net/ipv4/conf/${tenantLink}/send_redirects`, '0'],
   [`net/ipv4/conf/${externalLink}/send_redirects`, '0'],
-  ['net/ipv6/conf/all/disable_ipv6', '1'],
+  ['net/ipv6/conf/all/addr_gen_mode', '1'], // before IPv6 may be on
+  ['net/ipv6/conf/all/disable_ipv6', '0'],
+  ['net/ipv6/conf/all/forwarding', '1'],
+  ...[tenantLink, externalLink].flatMap((link) =>
+    (
+      [
+        ['addr_gen_mode', '1'],
+        ['accept_ra', '0'],
+        ['autoconf', '0'],
+        ['accept_redirects', '0'],
+        ['accept_dad', '0'],
+      ] as const
+    ).map(([name, value]) => [`net/ipv6/conf/${link}/${name}`, value] as const),
+  ),
 ];
 
 /**
@@ -59,14 +75,12 @@ export interface ContextRequest {
   rdid: string;
   plan: ContextPlan;
   nat: NatPlan | undefined;
-  /** MTUs of `hnv` (inner packets) and `ext`. */
-  mtu: { tenant: number; external: number };
+  mtu: ContextMtu;
 }
 
 /** Locally administered. It stands on a link of its own between two ends, so it need only be the same every time. */
 function externalMac(rdid: string): string {
-  const digest = createHash('sha256').update(`ext ${rdid}`).digest('hex');
-  return ['02', ...(digest.slice(0, 10).match(/../g) ?? [])].join(':');
+  return derivedMac(`ext ${rdid}`);
 }
 
 export class Contexts {
@@ -99,7 +113,7 @@ export class Contexts {
     const isNew = !this.#isWhole(names);
     if (isNew) await this.#create(names, request);
     attach(this.#links(names, request.rdid), isNew);
-    applyNat(names.netns, request.rdid, request.nat);
+    applyNat(names.netns, request.rdid, request.nat, request.mtu);
     if (!this.#states.has(names.netns)) this.#applySysctls(names.netns);
     const have = isNew
       ? freshContext(want)

@@ -1,91 +1,125 @@
-/** The gateway role: puts store, data plane, contexts and API together, and takes care of start and stop. */
-import { chmodSync, readFileSync, rmSync } from 'node:fs';
-import type { FastifyInstance } from 'fastify';
-import { pino } from 'pino';
-import { buildApp } from '../api/app.ts';
-import type { Config } from '../config/config.ts';
-import type { ListenAddress } from '../config/listen-address.ts';
-import { EncapCore } from '../encap/core.ts';
-import { DropSamples } from '../encap/drop-samples.ts';
-import { DomainTables } from '../encap/tables.ts';
-import { ensureBpffs } from '../linux/bpffs.ts';
-import { probeFeatures, requireFeatures } from '../linux/features.ts';
-import { openStore } from '../store/sqlite.ts';
+/** The gateway role: a routing context for each routing domain that has a gateway here. */
+import type { GatewayConfig } from '../config/config.ts';
+import type { ContextAttachment, DomainAttachments } from '../encap/entries.ts';
+import { type NodeParts, runNode } from '../node/node.ts';
+import { innerMtu } from '../node/node-links.ts';
+import type { PortTrouble, Role } from '../node/role.ts';
+import { addressFamily } from '../policy/address.ts';
+import { compileDomain } from '../policy/compile.ts';
+import type { DomainPlan } from '../policy/plan.ts';
+import type { DesiredState, DomainState } from '../policy/state.ts';
 import { Contexts } from './contexts.ts';
-import { NodeLinks } from './node-links.ts';
-import { gatewayOperations } from './operations.ts';
-import { Reconciler } from './reconciler.ts';
-import { Sequencer, type Work } from './sequencer.ts';
+import { SolicitedGroups } from './solicited-groups.ts';
 
-function programVersion(): string {
-  return JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version;
+/** Runs a gateway node until it is told to stop. Throws HnvError when it cannot start. */
+export function runGateway(config: GatewayConfig): Promise<void> {
+  return runNode(config, {
+    name: 'gateway',
+    uplink: config.uplink.interface,
+    watchesAllLinks: false,
+    create: (parts) => new GatewayRole(parts, config),
+  });
 }
 
-/** A socket file outlives a killed process; that nobody else has it follows from the store, which is ours alone by now. */
-async function listen(app: FastifyInstance, address: ListenAddress): Promise<void> {
-  if ('path' in address) rmSync(address.path, { force: true });
-  await app.listen(address);
-  if ('path' in address) chmodSync(address.path, 0o600);
+const isIpv6 = (address: string): boolean => addressFamily(address) === 6;
+
+const NO_PORTS = { ports: new Map(), portsByVsid: new Map() } as const;
+const WITHOUT_PORTS: DomainAttachments['ports'] = new Map();
+
+/** A context as it was last applied in this process, to skip reading it when only tables change. */
+interface Applied {
+  request: string;
+  attachment: ContextAttachment;
 }
 
-/**
- * Runs a gateway node until SIGTERM or SIGINT. The data plane goes on without the process: what is stopped here is only
- * its control. Throws HnvError when the node cannot start.
- */
-export async function runGateway(config: Config): Promise<void> {
-  const started = new Date();
-  const log = pino({ level: config.log.level });
-  ensureBpffs(); // a fresh machine may have it unmounted, which is no lack of the kernel's
-  const features = probeFeatures();
-  requireFeatures(features);
-  for (const { name, present, note } of features) if (!present) log.warn({ feature: name }, note);
+class GatewayRole implements Role {
+  readonly name = 'gateway';
+  readonly #parts: NodeParts;
+  readonly #contexts: Contexts;
+  readonly #uplinkName: string;
+  readonly #solicited: SolicitedGroups;
+  readonly #applied = new Map<string, Applied>();
 
-  const store = openStore({ path: config.store.path, capacity: config.capacity });
-  const core = EncapCore.open(config.instance, config.capacity);
-  const drops = new DropSamples(core.map('drop_samples'));
-  const links = new NodeLinks(core, config.uplink.interface);
-  await links.findUplink();
-  const tables = new DomainTables((name) => core.map(name));
-  const reconciler = new Reconciler(core, tables, new Contexts(config.instance), links);
-  let ready = false;
-  const work: Work = {
-    applyNode: async () => {
-      await links.applyProviders(store.state.providerAddresses);
-      if (ready) links.attach();
-      links.requireProviders();
-    },
-    applyDomain: (rdid) => reconciler.apply(rdid, store.state),
-  };
-  const sequencer = new Sequencer(store, work, log);
-  const version = programVersion();
-  const app = buildApp({
-    store,
-    version,
-    logger: log,
-    operations: gatewayOperations({
-      ...{ store, core, drops, links, sequencer, features, version, started },
-      instance: config.instance,
-      isReady: () => ready,
-    }),
-  });
-  await listen(app, config.api.listen);
-  log.info({ instance: config.instance, revision: store.revision }, 'hnvgw gateway has started');
+  constructor(parts: NodeParts, config: GatewayConfig) {
+    this.#parts = parts;
+    this.#contexts = new Contexts(config.instance);
+    this.#uplinkName = config.uplink.interface;
+    this.#solicited = new SolicitedGroups(this.#uplinkName);
+  }
 
-  // Programs go onto the node's own interfaces after the tables are whole, so that a new generation takes over filled.
-  await reconciler.removeOrphans(store.state);
-  await sequencer.start();
-  links.attach();
-  core.discardOtherGenerations();
-  ready = true;
-  log.info({ routingDomains: sequencer.counts() }, 'the kernel has what the store says');
+  compile(domain: DomainState, state: DesiredState): DomainPlan {
+    return compileDomain(domain, { providerAddresses: state.providerAddresses, ...NO_PORTS });
+  }
 
-  await new Promise<void>((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve());
-  });
-  log.info('stopping; the data plane goes on');
-  await app.close();
-  await sequencer.stop();
-  await drops.close();
-  store.close();
-  core.close();
+  async attach(
+    plan: DomainPlan,
+    fillTables: (attachments: DomainAttachments) => void,
+  ): Promise<DomainAttachments> {
+    const { rdid, context, nat } = plan;
+    if (context === undefined) return { ports: WITHOUT_PORTS };
+    const { core, links } = this.#parts;
+    const tunnel = links.providerPlace(context.providerAddress);
+    const mtu = innerMtu(tunnel, context.providerAddress);
+    const { uplink } = links;
+    if (uplink === undefined) throw new Error('a gateway has an uplink');
+    const request = { rdid, plan: context, nat, mtu: { tenant: mtu, external: uplink.mtu } };
+    const text = JSON.stringify({ request, tunnel, uplink });
+    const applied = this.#applied.get(rdid);
+    if (applied?.request === text) return { context: applied.attachment, ports: WITHOUT_PORTS };
+    this.#applied.delete(rdid);
+    let attachment: ContextAttachment | undefined;
+    await this.#contexts.apply(request, (joined, isNew) => {
+      attachment = { ...joined, tunnel, uplinkIfindex: uplink.ifindex, mtu };
+      // A context that was there is in use: its tables stand before a program of a new generation looks into them.
+      if (!isNew) fillTables({ context: attachment, ports: WITHOUT_PORTS });
+      core.attach('port', joined.tenantIfindex);
+      core.attach('context', joined.externalIfindex);
+    });
+    if (attachment === undefined) return { ports: WITHOUT_PORTS };
+    this.#applied.set(rdid, { request: text, attachment });
+    return { context: attachment, ports: WITHOUT_PORTS };
+  }
+
+  async settle({ rdid, context, nat }: DomainPlan): Promise<void> {
+    if (context === undefined) await this.remove(rdid);
+    else
+      await this.#solicited.set(
+        rdid,
+        nat?.externalAddresses.map(({ address }) => address).filter(isIpv6) ?? [],
+      );
+  }
+
+  async remove(rdid: string): Promise<void> {
+    this.#applied.delete(rdid);
+    await this.#solicited.set(rdid, []);
+    await this.#contexts.remove(this.#contexts.names(rdid).netns);
+  }
+
+  async removeOrphans(state: DesiredState): Promise<void> {
+    const names = new Set([...state.domains.keys()].map((rdid) => this.#contexts.names(rdid).netns));
+    const orphans = this.#contexts.present().filter((netns) => !names.has(netns));
+    await Promise.all(orphans.map((netns) => this.#contexts.remove(netns)));
+    await this.#solicited.keepOnly(new Set(state.externalAddressOwners.keys()));
+  }
+
+  applyNode(): void {
+    // Everything of a gateway belongs to a domain.
+  }
+
+  linksChanged(names: ReadonlySet<string>): void {
+    // A context's links are nobody else's; with a change of the uplink every domain is applied again.
+    if (names.has(this.#uplinkName)) this.#solicited.forget();
+  }
+
+  portTrouble(): PortTrouble {
+    return { state: 'pending', reason: 'This node is a gateway: ports are for nodes that run as hosts.' };
+  }
+
+  warnings(): string[] {
+    return [];
+  }
+
+  async close(): Promise<void> {
+    // Contexts go on.
+  }
 }

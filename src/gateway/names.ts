@@ -1,5 +1,5 @@
 /**
- * Names of what the gateway makes in the kernel. All begin with the instance's name, so that several nodes can share a
+ * Names of what a node makes in the kernel. All begin with the instance's name, so that several nodes can share a
  * machine and each removes only its own; all stay within the 15 characters that Linux allows.
  */
 import { createHash } from 'node:crypto';
@@ -7,10 +7,15 @@ import { createHash } from 'node:crypto';
 const ALPHABET = 'abcdefghijklmnopqrstuvwxyz234567';
 const DIGITS = 10;
 
-/** Ten base-32 digits (50 bits) of the RDID's SHA-256: two of 10,000 domains agree with a chance of 1 in 20 million. */
-export function domainDigest(rdid: string): string {
-  const digest = createHash('sha256').update(rdid).digest();
+/** Ten base-32 digits (50 bits) of the SHA-256: two of 10,000 domains agree with a chance of 1 in 20 million. */
+function digestOf(text: string): string {
+  const digest = createHash('sha256').update(text).digest();
   return Array.from({ length: DIGITS }, (_, i) => ALPHABET.charAt((digest[i] ?? 0) & 31)).join('');
+}
+
+/** The digits that stand for a domain in names. */
+export function domainDigest(rdid: string): string {
+  return digestOf(rdid);
 }
 
 export interface ContextNames {
@@ -35,4 +40,14 @@ export function contextNames(instance: string, rdid: string): ContextNames {
 /** Whether a namespace's name is one that contextNames() of this instance could have made. */
 export function isContextNetns(instance: string, netns: string): boolean {
   return netns.startsWith(`${instance}-`) && /^[a-z2-7]{10}$/.test(netns.slice(instance.length + 1));
+}
+
+/** The link of a provider address that has one of its own, `address` in canonical form. */
+export function providerLink(instance: string, address: string): string {
+  return `${instance}p${digestOf(address)}`;
+}
+
+/** Whether an interface's name is one that providerLink() of this instance could have made. */
+export function isProviderLink(instance: string, name: string): boolean {
+  return name.startsWith(`${instance}p`) && /^[a-z2-7]{10}$/.test(name.slice(instance.length + 1));
 }

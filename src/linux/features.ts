@@ -2,6 +2,7 @@
  * What this kernel can do, found by trying it: nothing is concluded from version numbers. The versions named here are
  * those of the first mainline kernel with the feature, for the operator who has to choose another one.
  */
+import { spawnSync } from 'node:child_process';
 import { closeSync, existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { HnvError } from '../errors.ts';
@@ -52,8 +53,8 @@ const REDIRECT_PEER = 155;
 const BPF_F_TEST_XDP_LIVE_FRAMES = 2;
 const LOOPBACK = 1;
 const BTF_DIRECTORY = '/sys/kernel/btf';
-const table = { family: 'ip', table: 'probe' };
-const addTable = { add: { table: { family: 'ip', name: 'probe' } } };
+const table = { family: 'inet', table: 'probe' };
+const addTable = { add: { table: { family: 'inet', name: 'probe' } } };
 
 const stop = 'hnvgw does not start.';
 
@@ -126,11 +127,22 @@ const probes: readonly Probe[] = [
     probe: hasLiveFrames,
   },
   {
-    name: 'nftables NAT',
-    since: '3.13',
+    name: 'nftables NAT of IPv4 and IPv6 in one table',
+    since: '5.2',
     requirement: 'must',
     note: stop,
     probe: () => acceptsRule('nat', [{ masquerade: null }]),
+  },
+  {
+    name: 'nftables fib',
+    since: '4.10',
+    requirement: 'must',
+    note: stop,
+    probe: () =>
+      acceptsRule('filter', [
+        { match: { op: '==', left: { fib: { result: 'type', flags: 'saddr' } }, right: 'local' } },
+        { accept: null },
+      ]),
   },
   {
     name: 'netfilter conntrack',
@@ -149,6 +161,13 @@ const probes: readonly Probe[] = [
     requirement: 'must',
     note: stop,
     probe: endsConversations,
+  },
+  {
+    name: 'macvlan',
+    since: '2.6.23',
+    requirement: 'may',
+    note: 'Provider addresses cannot have a VLAN or a MAC address of their own.',
+    probe: hasMacvlan,
   },
   {
     name: 'BPF_F_ADJ_ROOM_DECAP_L4_GRE',
@@ -257,6 +276,16 @@ function hasLiveFrames(): boolean {
   });
   closeSync(fd);
   return error === 0;
+}
+
+function hasMacvlan(): boolean {
+  const commands = [
+    'link add name probe0 type veth peer name probe1',
+    'link add link probe0 name probe2 type macvlan mode private',
+  ];
+  // In the thread's namespace, as inNewNetns() wants it: a child is in that of the thread that starts it.
+  const run = () => spawnSync('ip', ['-batch', '-'], { input: `${commands.join('\n')}\n` });
+  return inNewNetns(run).status === 0;
 }
 
 /** Whether a new namespace takes such a rule at postrouting. */

@@ -7,8 +7,11 @@ import { inNetns } from '../linux/netns.ts';
 import { nftList, nftScript } from '../linux/nftables.ts';
 import type { NatPlan } from '../policy/plan.ts';
 import {
+  type ContextMtu,
   conversationMark,
   emptyNat,
+  externalSets,
+  mappingMaps,
   natChanges,
   natState,
   natTable,
@@ -34,35 +37,48 @@ const words = ({ concat }: Concat): string =>
     .map((part) => (typeof part === 'object' ? `${part.prefix.addr}/${part.prefix.len}` : part))
     .join(' . ');
 
-/** A remote prefix of 32 bits is listed as the address alone. */
-const keyOf = (key: Concat): string => words(key).replace(/ \. ([0-9.]+)$/, ' . $1/32');
+/** A remote prefix that is one address is listed without its length. */
+const keyOf = (key: Concat): string =>
+  words(key)
+    .replace(/ \. ([0-9.]+)$/, ' . $1/32')
+    .replace(/ \. ([0-9a-f:]+)$/, ' . $1/128');
 
 function read(objects: readonly Listed[]): { present: PresentNat; isOurs: boolean } {
   const marks = (chain: string): string[] =>
     objects.flatMap(({ rule }) =>
       rule?.chain === chain && rule.comment !== undefined ? [rule.comment] : [],
     );
-  const externals = objects.find(({ set }) => set?.name === 'external')?.set?.elem ?? [];
-  const mappings = objects.find(({ map }) => map?.name === 'mappings')?.map?.elem ?? [];
+  const externals = objects.flatMap(({ set }) =>
+    set !== undefined && externalSets.includes(set.name) ? (set.elem ?? []) : [],
+  );
+  const mappings = objects.flatMap(({ map }) =>
+    map !== undefined && mappingMaps.includes(map.name) ? (map.elem ?? []) : [],
+  );
   return {
     isOurs: marks('leaving').includes(skeletonMark),
     present: {
       externals: new Set(externals),
       mappings: new Map(mappings.map(([key, value]) => [keyOf(key), words(value)])),
       sourceMarks: marks('source'),
+      segmentMarks: marks('segments'),
     },
   };
 }
 
 /**
- * Makes the namespace's ruleset the plan's; does nothing when it is so already. Without a plan the ruleset lets nothing
+ * Makes the namespace's ruleset the plan's, for links of these MTUs; does nothing when it is so already. Without a plan the ruleset lets nothing
  * through. Throws HNV_NFTABLES and HNV_NETNS.
  *
  * A conversation keeps the address that it was given, so those of an address that is taken away are ended, and go on
  * under another. The address leaves the ruleset after them: whoever finds it there ends them again.
  */
-export function applyNat(netns: string, rdid: string, plan: NatPlan | undefined): 'unchanged' | 'changed' {
-  const want = natState(rdid, plan);
+export function applyNat(
+  netns: string,
+  rdid: string,
+  plan: NatPlan | undefined,
+  mtu: ContextMtu,
+): 'unchanged' | 'changed' {
+  const want = natState(rdid, plan, mtu);
   return inNetns(netns, () => {
     const listed = nftList(natTable) as Listed[] | undefined;
     const { present, isOurs } = read(listed ?? []);

@@ -106,6 +106,18 @@ export function isForwardableUnicast(text: string): boolean {
   return !['unspecified', 'loopback', 'linkLocal', 'multicast'].includes(address.range());
 }
 
+/**
+ * Whether the address is of a multicast group whose packets may leave a link: not of 224.0.0.0/24, and in IPv6 of a
+ * scope over 2 (RFC 4291 section 2.7).
+ */
+export function isRoutableMulticast(text: string): boolean {
+  const address = readTrusted(text);
+  if (address.range() !== 'multicast') return false;
+  const [, second = 0] = address.toByteArray();
+  if (address instanceof ipaddr.IPv6) return (second & 0x0f) > 2 && (second & 0x0f) < 0x0f;
+  return networkAddress(prefixAround(text, 24)) !== '224.0.0.0';
+}
+
 /** Whether the canonical prefix has the address in it; never across families. */
 export function contains(prefix: string, address: string): boolean {
   const [network, length] = splitTrusted(prefix);

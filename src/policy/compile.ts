@@ -2,44 +2,42 @@
  * From the desired state of one routing domain to what this node's data plane must have for it. Pure and
  * deterministic: the order in which resources were written does not show in the result.
  */
-import { addressOrder, contains, firstUsable } from './address.ts';
-import type {
-  ContextPlan,
-  DomainPlan,
-  NatPlan,
-  PortMappingPlan,
-  RecordPlan,
-  RoutePlan,
-  WildcardPlan,
-} from './plan.ts';
-import type { CustomerRoute, Gateway, Nat, ProviderAddress } from './resources.ts';
-import { effectiveGatewayMac } from './router.ts';
-import { UNSPECIFIED } from './rules/field.ts';
+import { addressOrder, firstUsable } from './address.ts';
+import { compileContext } from './compile/context.ts';
+import { compileNat } from './compile/nat.ts';
+import type { CompileNode } from './compile/node.ts';
+import { compilePorts, implicitRecords } from './compile/ports.ts';
+import { RecordIndex } from './compile/record-index.ts';
+import { spreadAddress } from './compile/tunnel-address.ts';
+import { sorted } from './order.ts';
+import type { DomainPlan, PortPlan, RecordPlan, RoutePlan, SubnetPlan, WildcardPlan } from './plan.ts';
+import type { CustomerRoute } from './resources.ts';
+import { routerMac } from './router.ts';
+import { isUnspecified } from './rules/field.ts';
 import { hasCustomerAddress } from './rules/lookup-record.ts';
 import type { DomainState } from './state.ts';
-
-/** What compiling a domain needs to know about this node. */
-export interface CompileNode {
-  /** This node's own provider addresses. */
-  readonly providerAddresses: ReadonlyMap<string, ProviderAddress>;
-}
 
 /** The plan of a domain whose resources keep the rules of `rules.ts`. */
 export function compileDomain(domain: DomainState, node: CompileNode): DomainPlan {
   const pending: string[] = [];
+  const own = node.providerAddresses;
+  const index = new RecordIndex(domain, own);
+  const spread = spreadAddress(domain.rdid, index.remoteFamily, own);
   const routes = compileRoutes(domain);
+  const ports = compilePorts(domain, node, index, spread, pending);
   const plan: DomainPlan = {
     rdid: domain.rdid,
     handle: domain.handle,
-    vsids: [...domain.virtualSubnets.keys()].sort((a, b) => a - b),
-    sources: compileSources(domain, node),
-    records: compileRecords(domain),
+    subnets: compileSubnets(domain, index),
+    sources: sorted(index.sources, addressOrder),
+    records: compileRecords(domain, node, ports),
     wildcards: compileWildcards(domain),
     routes,
+    ports,
     pending,
   };
   if (domain.gateway !== undefined) {
-    const context = compileContext(domain, domain.gateway, node, routes);
+    const context = compileContext(domain, domain.gateway, own, spread, routes);
     if (typeof context === 'string') pending.push(context);
     else plan.context = context;
   }
@@ -51,8 +49,19 @@ export function compileDomain(domain: DomainState, node: CompileNode): DomainPla
   return plan;
 }
 
-function compileRecords(domain: DomainState): RecordPlan[] {
-  const records: RecordPlan[] = [];
+function compileSubnets(domain: DomainState, index: RecordIndex): SubnetPlan[] {
+  const ascending = [...domain.virtualSubnets].sort(([a], [b]) => a - b);
+  return ascending.map(([vsid, { addressPrefixes, providerMulticastAddress }]) => {
+    const routerAddresses = addressPrefixes.map(firstUsable);
+    // With a group nobody gets a copy of their own, and there may be more nodes than copies are made for.
+    if (providerMulticastAddress !== undefined)
+      return { vsid, routerAddresses, remotes: [], providerMulticastAddress };
+    return { vsid, routerAddresses, remotes: sorted(index.remotes.get(vsid) ?? [], addressOrder) };
+  });
+}
+
+function compileRecords(domain: DomainState, node: CompileNode, ports: readonly PortPlan[]): RecordPlan[] {
+  const records = implicitRecords(domain, ports);
   for (const record of domain.lookupRecords.values()) {
     if (!hasCustomerAddress(record.type)) continue;
     records.push({
@@ -60,25 +69,42 @@ function compileRecords(domain: DomainState): RecordPlan[] {
       vsid: record.virtualSubnetId,
       mac: record.macAddress,
       providerAddress: record.providerAddress,
+      isLocal: node.providerAddresses.has(record.providerAddress),
+      isDynamic: record.type === 'dynamic',
     });
   }
   return sorted(records, (record) => addressOrder(record.address));
 }
 
+/**
+ * One for each pair of MAC and provider address: the widest scope, then the lowest VSID. What a gateway VM has forwarded
+ * comes from its host with the distributed router's MAC when it goes to another subnet.
+ */
 function compileWildcards(domain: DomainState): WildcardPlan[] {
   const wildcards = new Map<string, WildcardPlan>();
-  for (const { type, macAddress: mac, providerAddress } of domain.lookupRecords.values()) {
-    if (type === 'gatewayWildcard') wildcards.set(`${mac} ${providerAddress}`, { mac, providerAddress });
+  const add = (wildcard: WildcardPlan): void => {
+    const pair = `${wildcard.mac} ${wildcard.providerAddress}`;
+    const before = wildcards.get(pair);
+    if (before === undefined || wildcardRank(wildcard) < wildcardRank(before)) wildcards.set(pair, wildcard);
+  };
+  for (const {
+    type,
+    macAddress: mac,
+    providerAddress,
+    virtualSubnetId: vsid,
+  } of domain.lookupRecords.values()) {
+    if (type === 'gatewayWildcard') {
+      add({ mac, providerAddress, scope: 'outside', vsid });
+      add({ mac: routerMac, providerAddress, scope: 'outside', vsid });
+    } else if (type === 'l2only') {
+      add({ mac, providerAddress, scope: 'subnet', vsid });
+    }
   }
-  return sorted([...wildcards.values()], ({ mac, providerAddress }) => mac + addressOrder(providerAddress));
+  return sorted(wildcards.values(), ({ mac, providerAddress }) => mac + addressOrder(providerAddress));
 }
 
-function compileSources(domain: DomainState, node: CompileNode): string[] {
-  const sources = new Set<string>();
-  for (const { providerAddress } of domain.lookupRecords.values()) {
-    if (!node.providerAddresses.has(providerAddress)) sources.add(providerAddress);
-  }
-  return sorted([...sources], addressOrder);
+function wildcardRank({ scope, vsid }: WildcardPlan): number {
+  return scope === 'outside' ? vsid : vsid + 0x1000000;
 }
 
 /**
@@ -99,86 +125,13 @@ function compileRoutes(domain: DomainState): RoutePlan[] {
   }
   for (const { destinationPrefix: prefix, virtualSubnetId: vsid, nextHop } of best.values()) {
     if (domain.gateway?.customerAddresses.includes(nextHop)) continue;
-    routes.set(prefix, nextHop === UNSPECIFIED ? { prefix, vsid } : { prefix, vsid, nextHop });
+    routes.set(prefix, isUnspecified(nextHop) ? { prefix, vsid } : { prefix, vsid, nextHop });
   }
-  return sorted([...routes.values()], (route) => addressOrder(route.prefix));
+  return sorted(routes.values(), (route) => addressOrder(route.prefix));
 }
 
 /** Lowest wins: metric, then next hop, then VSID. */
 function preference(route: CustomerRoute): string {
   const metric = String(route.metric).padStart(5, '0');
   return `${metric} ${addressOrder(route.nextHop)} ${String(route.virtualSubnetId).padStart(8, '0')}`;
-}
-
-/** The context, or the sentence that says what it waits for. */
-function compileContext(
-  domain: DomainState,
-  gateway: Gateway,
-  node: CompileNode,
-  routes: readonly RoutePlan[],
-): ContextPlan | string {
-  const vsid = gateway.virtualSubnetId;
-  const prefixes = domain.virtualSubnets.get(vsid)?.addressPrefixes ?? [];
-  for (const address of gateway.customerAddresses) {
-    const prefix = prefixes.find((candidate) => contains(candidate, address));
-    if (prefix === undefined) continue;
-    const providerAddress = gatewayProviderAddress(domain, address, node);
-    if (providerAddress === undefined) {
-      return 'The gateway waits for a provider address: this node has none.';
-    }
-    return {
-      vsid,
-      address,
-      mac: effectiveGatewayMac(domain.rdid, gateway),
-      routerAddress: firstUsable(prefix),
-      providerAddress,
-      tenantPrefixes: routes.map((route) => route.prefix),
-    };
-  }
-  return `The gateway waits for virtual subnet ${vsid} with a prefix around its address.`;
-}
-
-/** The one that tenant hosts are told to send to, when it is this node's; else this node's lowest. */
-function gatewayProviderAddress(domain: DomainState, address: string, node: CompileNode): string | undefined {
-  const id = domain.recordByAddress.get(address);
-  const announced = id === undefined ? undefined : domain.lookupRecords.get(id)?.providerAddress;
-  if (announced !== undefined && node.providerAddresses.has(announced)) return announced;
-  return sorted([...node.providerAddresses.keys()], addressOrder)[0];
-}
-
-function compileNat(nat: Nat): NatPlan {
-  const externalAddresses = nat.externalAddresses.map(({ ipAddress, ...ports }) => ({
-    address: ipAddress,
-    ...ports,
-  }));
-  const portMappings = nat.staticMappings.map((mapping): PortMappingPlan => {
-    const plan: PortMappingPlan = {
-      protocol: mapping.protocol,
-      externalAddress: mapping.externalIpAddress,
-      externalPort: mapping.externalPort,
-      internalAddress: mapping.internalIpAddress,
-      internalPort: mapping.internalPort,
-    };
-    const remotePrefix = mapping.remoteExternalIpAddressPrefix;
-    if (remotePrefix !== undefined && remotePrefix !== '0.0.0.0/0') plan.remotePrefix = remotePrefix;
-    return plan;
-  });
-  return {
-    externalAddresses: sorted(externalAddresses, (external) => addressOrder(external.address)),
-    portMappings: sorted(portMappings, portMappingOrder),
-  };
-}
-
-function portMappingOrder(mapping: PortMappingPlan): string {
-  const port = String(mapping.externalPort).padStart(5, '0');
-  const remote = mapping.remotePrefix === undefined ? '' : addressOrder(mapping.remotePrefix);
-  return [addressOrder(mapping.externalAddress), mapping.protocol, port, remote].join(' ');
-}
-
-/** A new array in ascending order of keys, each worked out once. */
-function sorted<T>(items: readonly T[], key: (item: T) => string): T[] {
-  return items
-    .map((item) => ({ item, key: key(item) }))
-    .sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0))
-    .map(({ item }) => item);
 }

@@ -7,6 +7,9 @@ import { normalizeCustomerRoute } from './rules/customer-route.ts';
 import { normalizeGateway } from './rules/gateway.ts';
 import { normalizeLookupRecord } from './rules/lookup-record.ts';
 import { normalizeNat } from './rules/nat.ts';
+import { normalizePort } from './rules/port.ts';
+import { normalizeProviderAddress } from './rules/provider-address.ts';
+import { normalizeProviderRoute } from './rules/provider-route.ts';
 import { normalizeVirtualSubnet } from './rules/virtual-subnet.ts';
 
 const normalizers: { [K in ResourceKind]: (value: ResourceTypes[K]) => ResourceTypes[K] } = {
@@ -16,7 +19,9 @@ const normalizers: { [K in ResourceKind]: (value: ResourceTypes[K]) => ResourceT
   customerRoute: normalizeCustomerRoute,
   gateway: normalizeGateway,
   nat: normalizeNat,
-  providerAddress: (value) => value,
+  providerAddress: normalizeProviderAddress,
+  providerRoute: normalizeProviderRoute,
+  port: normalizePort,
 };
 
 /**

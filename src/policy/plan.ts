@@ -9,11 +9,49 @@ export interface RecordPlan {
   vsid: number;
   mac: string;
   providerAddress: string;
+  /** The provider address is this node's: the address is behind a port here. */
+  isLocal: boolean;
+  /** Learned (record type `dynamic`): may be learned again from elsewhere. */
+  isDynamic: boolean;
 }
 
-/** Any outside address may come from this MAC behind this provider address (record type GatewayWildcard). */
+/**
+ * What may come from this MAC behind this provider address beside the addresses that records give it: any address
+ * that no record has (GatewayWildcard, scope `outside`), or those of its virtual subnet that no record has (L2Only, scope
+ * `subnet`).
+ */
 export interface WildcardPlan {
   mac: string;
+  providerAddress: string;
+  scope: 'outside' | 'subnet';
+  vsid: number;
+}
+
+/** A virtual subnet as the data plane knows it. */
+export interface SubnetPlan {
+  vsid: number;
+  /** The `.1` of each prefix, in the order of the prefixes. */
+  routerAddresses: string[];
+  /** Provider addresses of other nodes that have the VSID, ascending: who gets a copy of broadcasts and multicasts. */
+  remotes: string[];
+  /** Provider multicast address that is used instead of the copies. */
+  providerMulticastAddress?: string;
+}
+
+/** A VM's port on this node. */
+export interface PortPlan {
+  interface: string;
+  vsid: number;
+  mac: string;
+  /** What the VM may send from. */
+  addresses: string[];
+  /** Source MAC and addresses are learned, not guarded: the port says so, or an L2Only record has its MAC. */
+  learns: boolean;
+  /** A GatewayWildcard record has its MAC. */
+  isGateway: boolean;
+  /** Other MACs that were learned at the port and have dynamic records. */
+  learnedMacs: string[];
+  /** This node's address that tunnels for the port begin and end at. */
   providerAddress: string;
 }
 
@@ -28,15 +66,15 @@ export interface RoutePlan {
 export interface ContextPlan {
   /** The gateway subnet's VSID. */
   vsid: number;
-  /** The `.2`. */
-  address: string;
+  /** The `.2`, of each family at most one; IPv4 first. */
+  addresses: string[];
   /** MAC of the `.2`: the inner destination of what tenants send to the outside. */
   mac: string;
-  /** The `.1` of the gateway subnet: next hop of the namespace towards the tenant. */
-  routerAddress: string;
+  /** The `.1` of the gateway subnet in the family of each of `addresses`: next hops of the namespace towards the tenant. */
+  routerAddresses: string[];
   /** This node's address that tunnels for this domain begin and end at. */
   providerAddress: string;
-  /** Prefixes that the namespace routes to the tenant (subnets and customer routes that do not lead back here). */
+  /** Prefixes, of families that have a `.2`, that the namespace routes to the tenant (subnets and customer routes that do not lead back here). */
   tenantPrefixes: string[];
 }
 
@@ -64,13 +102,15 @@ export interface NatPlan {
 export interface DomainPlan {
   rdid: string;
   handle: number;
-  /** VSIDs that belong to the domain, ascending. */
-  vsids: number[];
+  /** Virtual subnets of the domain, ascending by VSID. */
+  subnets: SubnetPlan[];
   /** Provider addresses that frames of this domain may come from, ascending, each once. */
   sources: string[];
   records: RecordPlan[];
   wildcards: WildcardPlan[];
   routes: RoutePlan[];
+  /** VM ports of this node that are in the domain, ascending by interface name. */
+  ports: PortPlan[];
   /** Present when this node is the domain's gateway and has a provider address to be it with. */
   context?: ContextPlan;
   nat?: NatPlan;

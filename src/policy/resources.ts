@@ -30,11 +30,18 @@ const IpPrefix = Type.String({
   maxLength: 49,
   description: 'IPv4 or IPv6 prefix, address/length',
 });
+const macPattern = '^[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}$';
 const MacAddress = Type.String({
-  pattern: '^[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}$',
+  pattern: macPattern,
   description: 'MAC address, 02:00:00:aa:bb:cc or 02-00-00-AA-BB-CC',
 });
 const Port = Type.Integer({ minimum: 1, maximum: 65535 });
+
+/** What Linux takes as the name of a network interface, of 15 bytes at most. */
+export const InterfaceName = Type.String({
+  pattern: '^(?!\\.{1,2}$)[!-.0-9;-~]{1,15}$',
+  description: 'name of a network interface: 1 to 15 of printable ASCII without blank, slash and colon',
+});
 
 export const RoutingDomain = Type.Object(
   {
@@ -55,6 +62,15 @@ export const VirtualSubnet = Type.Object(
   {
     addressPrefixes: Type.Array(IpPrefix, { minItems: 1, maxItems: 8 }),
     isGatewaySubnet: Type.Optional(Type.Boolean({ default: false })),
+    providerMulticastAddress: Type.Optional(
+      Type.String({
+        minLength: 2,
+        maxLength: 45,
+        description:
+          'multicast group of the provider network that carries broadcasts and multicasts of the subnet; without it each ' +
+          'provider address that has the VSID gets a copy',
+      }),
+    ),
   },
   closed,
 );
@@ -100,6 +116,57 @@ export const ProviderAddress = Type.Object(
       description: 'name of the provider network interface',
     }),
     prefixLength: Type.Integer({ minimum: 1, maximum: 128 }),
+    vlanId: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 4094,
+        description: 'the node makes a link of its own over the interface, which has this VLAN tag',
+      }),
+    ),
+    macAddress: Type.Optional(
+      Type.String({
+        pattern: macPattern,
+        description: 'the node makes a link of its own over the interface, which has this MAC address',
+      }),
+    ),
+  },
+  closed,
+);
+
+/** New-NetVirtualizationProviderRoute. */
+export const ProviderRoute = Type.Object(
+  {
+    interface: Type.String({ pattern: '^[^/\\s]{1,15}$', description: 'interface of a provider address' }),
+    destinationPrefix: IpPrefix,
+    nextHop: IpAddress,
+    metric: Type.Integer({ minimum: 0, maximum: 65535, default: 0 }),
+  },
+  closed,
+);
+
+/** A VM's network interface on this node (host role). The interface's name is the resource's id. */
+export const VmPort = Type.Object(
+  {
+    virtualSubnetId: Type.Optional(
+      Type.Integer({
+        minimum: 4096,
+        maximum: 16777214,
+        description:
+          'Virtual Subnet ID of the VM; without it the interface is outside HNV and its packets pass unmodified',
+      }),
+    ),
+    macAddress: Type.Optional(MacAddress),
+    customerAddresses: Type.Array(IpAddress, {
+      maxItems: 64,
+      default: [],
+      description: 'addresses that the VM may send from',
+    }),
+    learn: Type.Optional(
+      Type.Boolean({
+        default: false,
+        description: 'MAC and customer addresses are learned from ARP, ND and DHCP instead of guarded',
+      }),
+    ),
   },
   closed,
 );
@@ -152,6 +219,8 @@ export type Gateway = Static<typeof Gateway>;
 export type ExternalAddress = Static<typeof ExternalAddress>;
 export type StaticMapping = Static<typeof StaticMapping>;
 export type Nat = Static<typeof Nat>;
+export type ProviderRoute = Static<typeof ProviderRoute>;
+export type VmPort = Static<typeof VmPort>;
 
 /** Every resource kind with the type of its value. */
 export interface ResourceTypes {
@@ -162,6 +231,8 @@ export interface ResourceTypes {
   gateway: Gateway;
   nat: Nat;
   providerAddress: ProviderAddress;
+  providerRoute: ProviderRoute;
+  port: VmPort;
 }
 export type ResourceKind = keyof ResourceTypes;
 
@@ -174,4 +245,6 @@ export const resourceSchemas = {
   gateway: Gateway,
   nat: Nat,
   providerAddress: ProviderAddress,
+  providerRoute: ProviderRoute,
+  port: VmPort,
 } as const;

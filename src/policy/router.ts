@@ -11,10 +11,15 @@ import type { DomainState } from './state.ts';
  */
 export const routerMac = '02:48:4e:56:00:01';
 
+/** A MAC that is the same whenever it is asked for: locally administered, 40 bits of the text's SHA-256. */
+export function derivedMac(text: string): string {
+  const digest = createHash('sha256').update(text).digest('hex');
+  return ['02', ...(digest.slice(0, 10).match(/../g) ?? [])].join(':');
+}
+
 /** The gateway's MAC in a domain that does not name one: locally administered, 40 bits of the RDID's SHA-256. */
 export function gatewayMac(rdid: string): string {
-  const digest = createHash('sha256').update(rdid).digest('hex');
-  return ['02', ...(digest.slice(0, 10).match(/../g) ?? [])].join(':');
+  return derivedMac(rdid);
 }
 
 /** The MAC of the domain's gateway: the one it was given, else the default. */

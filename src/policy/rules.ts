@@ -10,8 +10,10 @@ import { checkCustomerRoute } from './rules/customer-route.ts';
 import { checkGateway } from './rules/gateway.ts';
 import { checkLookupRecord } from './rules/lookup-record.ts';
 import { checkNat } from './rules/nat.ts';
+import { checkPort } from './rules/port.ts';
 import { checkProviderAddress } from './rules/provider-address.ts';
-import { invalidName, notFound } from './rules/refusal.ts';
+import { checkProviderRoute, checkRoutesOfProviderAddress } from './rules/provider-route.ts';
+import { deleteInUse, invalidName, notFound } from './rules/refusal.ts';
 import { checkVirtualSubnet, checkVirtualSubnetDelete } from './rules/virtual-subnet.ts';
 import type { DesiredState, DomainState } from './state.ts';
 
@@ -29,9 +31,11 @@ const checks: Checks = {
   virtualSubnet: (state, key, value) => checkVirtualSubnet(state, domainOf(state, key), vsidOf(key), value),
   lookupRecord: (state, key, value) => checkLookupRecord(domainOf(state, key), resourceId(key), value),
   customerRoute: (state, key, value) => checkCustomerRoute(domainOf(state, key), resourceId(key), value),
-  gateway: (state, key, value) => checkGateway(domainOf(state, key), value),
+  gateway: (state, key, value) => checkGateway(state, domainOf(state, key), value),
   nat: (state, key, value) => checkNat(state, domainOf(state, key), value),
   providerAddress: (state, key, value) => checkProviderAddress(state, key.id ?? '', value),
+  providerRoute: (state, key, value) => checkProviderRoute(state, resourceId(key), value),
+  port: (state, key, value) => checkPort(state, key.id ?? '', value),
 };
 
 /**
@@ -49,29 +53,39 @@ export function checkPut<K extends ResourceKind>(
 
 /**
  * Throws HNV_NOT_FOUND when there is nothing at `key`, and HNV_IN_USE when something depends on it. A routing domain
- * goes with all that belongs to it; without a provider address, domains are pending.
+ * goes with all that belongs to it, but not with the ports of VMs; without a provider address, domains are pending.
  */
 export function checkDelete(state: DesiredState, key: ResourceKey): void {
-  if (key.kind === 'providerAddress') {
-    if (!state.providerAddresses.has(key.id ?? '')) throw notFound(`provider address ${key.id}`);
-    return;
+  const id = key.id ?? '';
+  switch (key.kind) {
+    case 'providerAddress':
+      if (!state.providerAddresses.has(id)) throw notFound(`provider address ${id}`);
+      checkRoutesOfProviderAddress(state, id, undefined);
+      return;
+    case 'providerRoute':
+      if (!state.providerRoutes.has(id)) throw notFound(`provider route ${id}`);
+      return;
+    case 'port':
+      if (!state.ports.has(id)) throw notFound(`port ${id}`);
+      return;
   }
   const domain = domainOf(state, key);
   switch (key.kind) {
     case 'routingDomain':
+      checkRoutingDomainDelete(state, domain);
       return;
     case 'virtualSubnet': {
-      const vsid = Number(key.id);
+      const vsid = Number(id);
       const subnet = domain.virtualSubnets.get(vsid);
-      if (subnet === undefined) throw notFound(`virtual subnet ${key.id}`);
-      checkVirtualSubnetDelete(domain, vsid, subnet);
+      if (subnet === undefined) throw notFound(`virtual subnet ${id}`);
+      checkVirtualSubnetDelete(state, domain, vsid, subnet);
       return;
     }
     case 'lookupRecord':
-      if (!domain.lookupRecords.has(key.id ?? '')) throw notFound(`lookup record ${key.id}`);
+      if (!domain.lookupRecords.has(id)) throw notFound(`lookup record ${id}`);
       return;
     case 'customerRoute':
-      if (!domain.customerRoutes.has(key.id ?? '')) throw notFound(`customer route ${key.id}`);
+      if (!domain.customerRoutes.has(id)) throw notFound(`customer route ${id}`);
       return;
     case 'gateway':
       if (domain.gateway === undefined) throw notFound('gateway');
@@ -79,6 +93,14 @@ export function checkDelete(state: DesiredState, key: ResourceKey): void {
     case 'nat':
       if (domain.nat === undefined) throw notFound('nat');
       return;
+  }
+}
+
+function checkRoutingDomainDelete(state: DesiredState, domain: DomainState): void {
+  for (const vsid of domain.virtualSubnets.keys()) {
+    const [port] = state.portsByVsid.get(vsid) ?? [];
+    if (port === undefined) continue;
+    throw deleteInUse('routing-domain-in-use', `Routing domain ${domain.rdid}`, `port ${port}`);
   }
 }
 

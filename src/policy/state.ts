@@ -8,8 +8,10 @@ import type {
   LookupRecord,
   Nat,
   ProviderAddress,
+  ProviderRoute,
   RoutingDomain,
   VirtualSubnet,
+  VmPort,
 } from './resources.ts';
 
 /** One routing domain with all that belongs to it. */
@@ -30,8 +32,12 @@ export interface DomainState {
    * the records that have one (types `static` and `dynamic`).
    */
   readonly recordByAddress: ReadonlyMap<string, string>;
+  /** Index of `lookupRecords`: VSID to provider address to how many records of that VSID have it. */
+  readonly providerAddressUse: ReadonlyMap<number, ReadonlyMap<string, number>>;
   /** By id. */
   readonly customerRoutes: ReadonlyMap<string, CustomerRoute>;
+  /** Index of `customerRoutes`: destination and metric, as `destinationKey` writes them, to route id. */
+  readonly routeByDestination: ReadonlyMap<string, string>;
   readonly gateway?: Gateway;
   readonly nat?: Nat;
 }
@@ -41,6 +47,12 @@ export interface DesiredState {
   readonly domains: ReadonlyMap<string, DomainState>;
   /** By canonical address. */
   readonly providerAddresses: ReadonlyMap<string, ProviderAddress>;
+  /** By id. */
+  readonly providerRoutes: ReadonlyMap<string, ProviderRoute>;
+  /** VM ports of this node, by the name of the interface. */
+  readonly ports: ReadonlyMap<string, VmPort>;
+  /** Index of `ports`: VSID to the interfaces of the ports that have it; a VSID without ports is absent. */
+  readonly portsByVsid: ReadonlyMap<number, ReadonlySet<string>>;
   /** Which domain owns a VSID: VSID to RDID. */
   readonly vsidOwners: ReadonlyMap<number, string>;
   /** Which domain owns an external address: canonical address to RDID. */

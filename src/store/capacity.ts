@@ -11,12 +11,16 @@ export interface StoreCapacity {
   customerRoutes: number;
   /** External addresses of all domains together. */
   externalAddresses: number;
+  /** Ports of VMs on this node. */
+  ports: number;
 }
 
 /** Throws HNV_CAPACITY when writing the entry would exceed a limit. Domains are counted by their handles instead. */
 export function checkCapacity(capacity: StoreCapacity, state: MemoryState, entry: Entry): void {
   const domain = state.domains.get(entry.rdid);
-  if (entry.kind === 'lookupRecord') {
+  if (entry.kind === 'port') {
+    check('ports', state.ports.size + (state.ports.has(entry.id) ? 0 : 1), capacity);
+  } else if (entry.kind === 'lookupRecord') {
     const added = domain?.lookupRecords.has(entry.id) ? 0 : 1;
     check('lookupRecords', state.lookupRecordCount + added, capacity);
   } else if (entry.kind === 'customerRoute') {
@@ -33,6 +37,7 @@ const limits = {
   lookupRecords: { what: 'lookup records', rule: 'capacity-lookup-records' },
   customerRoutes: { what: 'customer routes', rule: 'capacity-customer-routes' },
   externalAddresses: { what: 'external addresses', rule: 'capacity-external-addresses' },
+  ports: { what: 'ports', rule: 'capacity-ports' },
 } as const;
 
 function check(limit: keyof typeof limits, wanted: number, capacity: StoreCapacity): void {

@@ -13,16 +13,28 @@ const folderOfKind = {
   gateway: 'gateway',
   nat: 'nat',
   providerAddress: 'provider-addresses',
+  providerRoute: 'provider-routes',
+  port: 'ports',
 } as const satisfies Record<ResourceKind, string>;
 
 const kindOfFolder = new Map(
   Object.entries(folderOfKind).map(([kind, folder]) => [folder as string, kind as ResourceKind]),
 );
 
+/** Kinds whose resources belong to the node and not to a domain. */
+export const nodeKinds = ['providerAddress', 'providerRoute', 'port'] as const;
+export type NodeKind = (typeof nodeKinds)[number];
+
+const nodeKindOfFolder = new Map(nodeKinds.map((kind) => [folderOfKind[kind] as string, kind]));
+
+export function isNodeKind(kind: ResourceKind): kind is NodeKind {
+  return nodeKinds.some((each) => each === kind);
+}
+
 /** Padded, so that the order of the text is the order of the numbers. */
 const vsidDigits = 8;
 
-/** `/domains/<rdid>`, `/provider-addresses/<address>`, `/resources/<rdid>/<kind>[/<id>]`. */
+/** `/domains/<rdid>`, `/<node-wide kind>/<id>`, `/resources/<rdid>/<kind>[/<id>]`. */
 export function encodeKey(key: ResourceKey): string {
   const { kind, rdid, id } = key;
   if (kind === 'gateway' || kind === 'nat') return `/resources/${rdid}/${folderOfKind[kind]}`;
@@ -33,7 +45,8 @@ export function encodeKey(key: ResourceKey): string {
 export function decodeKey(text: string): ResourceKey {
   const [, top, first = '', folder = '', id] = text.split('/');
   if (top === 'domains') return { kind: 'routingDomain', rdid: first };
-  if (top === 'provider-addresses') return { kind: 'providerAddress', id: first };
+  const nodeKind = nodeKindOfFolder.get(top ?? '');
+  if (nodeKind !== undefined) return { kind: nodeKind, id: first };
   const kind = kindOfFolder.get(folder);
   if (kind === undefined) throw new Error(`the key ${text} is of no known kind`);
   if (id === undefined) return { kind, rdid: first };
@@ -43,7 +56,7 @@ export function decodeKey(text: string): ResourceKey {
 /** All keys of a kind (of one domain) begin with `prefix` and sort below `end`. */
 export function keyRange(kind: ResourceKind, rdid?: string): { prefix: string; end: string } {
   if (kind === 'routingDomain') return rangeOf('/domains/');
-  if (kind === 'providerAddress') return rangeOf('/provider-addresses/');
+  if (isNodeKind(kind)) return rangeOf(`/${folderOfKind[kind]}/`);
   return rangeOf(`/resources/${rdid}/${folderOfKind[kind]}/`);
 }
 

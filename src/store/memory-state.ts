@@ -8,13 +8,17 @@ import type {
   LookupRecord,
   Nat,
   ProviderAddress,
+  ProviderRoute,
   ResourceKind,
   ResourceTypes,
   RoutingDomain,
   VirtualSubnet,
+  VmPort,
 } from '../policy/resources.ts';
+import { destinationKey } from '../policy/rules/customer-route.ts';
 import { hasCustomerAddress } from '../policy/rules/lookup-record.ts';
 import type { DesiredState } from '../policy/state.ts';
+import { isNodeKind, type NodeKind } from './keys.ts';
 import type { ResourceKey } from './store.ts';
 
 /** How to take changes back: to be called from the last to the first. */
@@ -38,7 +42,9 @@ interface MutableDomain {
   virtualSubnets: Map<number, VirtualSubnet>;
   lookupRecords: Map<string, LookupRecord>;
   recordByAddress: Map<string, string>;
+  providerAddressUse: Map<number, Map<string, number>>;
   customerRoutes: Map<string, CustomerRoute>;
+  routeByDestination: Map<string, string>;
   gateway?: Gateway;
   nat?: Nat;
 }
@@ -46,6 +52,9 @@ interface MutableDomain {
 export class MemoryState implements DesiredState {
   readonly domains = new Map<string, MutableDomain>();
   readonly providerAddresses = new Map<string, ProviderAddress>();
+  readonly providerRoutes = new Map<string, ProviderRoute>();
+  readonly ports = new Map<string, VmPort>();
+  readonly portsByVsid = new Map<number, Set<string>>();
   readonly vsidOwners = new Map<number, string>();
   readonly externalAddressOwners = new Map<string, string>();
   /** Lookup records of all domains. */
@@ -62,16 +71,28 @@ export class MemoryState implements DesiredState {
       virtualSubnets: new Map(),
       lookupRecords: new Map(),
       recordByAddress: new Map(),
+      providerAddressUse: new Map(),
       customerRoutes: new Map(),
+      routeByDestination: new Map(),
     };
     setEntry(this.domains, rdid, domain, undo);
   }
 
   /** Creates or replaces a resource; a routing domain must be there already. */
   put(entry: Entry, undo: UndoLog): void {
-    if (entry.kind === 'providerAddress') {
-      setEntry(this.providerAddresses, entry.id, entry.value, undo);
-      return;
+    switch (entry.kind) {
+      case 'providerAddress':
+        setEntry(this.providerAddresses, entry.id, entry.value, undo);
+        return;
+      case 'providerRoute':
+        setEntry(this.providerRoutes, entry.id, entry.value, undo);
+        return;
+      case 'port':
+        this.#releasePort(entry.id, undo);
+        setEntry(this.ports, entry.id, entry.value, undo);
+        if (entry.value.virtualSubnetId !== undefined)
+          addMember(this.portsByVsid, entry.value.virtualSubnetId, entry.id, undo);
+        return;
     }
     const domain = this.#domain(entry.rdid);
     switch (entry.kind) {
@@ -84,15 +105,18 @@ export class MemoryState implements DesiredState {
         break;
       case 'lookupRecord':
         if (!domain.lookupRecords.has(entry.id)) this.#count('lookupRecordCount', 1, undo);
-        releaseRecordAddress(domain, entry.id, undo);
+        releaseRecord(domain, entry.id, undo);
         setEntry(domain.lookupRecords, entry.id, entry.value, undo);
+        countUse(domain, entry.value, 1, undo);
         if (hasCustomerAddress(entry.value.type)) {
           setEntry(domain.recordByAddress, entry.value.customerAddress, entry.id, undo);
         }
         break;
       case 'customerRoute':
         if (!domain.customerRoutes.has(entry.id)) this.#count('customerRouteCount', 1, undo);
+        releaseDestination(domain, entry.id, undo);
         setEntry(domain.customerRoutes, entry.id, entry.value, undo);
+        setEntry(domain.routeByDestination, destinationKey(entry.value), entry.id, undo);
         break;
       case 'gateway':
         setField(domain, 'gateway', entry.value, undo);
@@ -110,8 +134,8 @@ export class MemoryState implements DesiredState {
   /** Removes a resource that is there; a domain with all that it has. */
   delete(key: ResourceKey, undo: UndoLog): void {
     const id = key.id ?? '';
-    if (key.kind === 'providerAddress') {
-      deleteEntry(this.providerAddresses, id, undo);
+    if (isNodeKind(key.kind)) {
+      this.#deleteOfNode(key.kind, id, undo);
       return;
     }
     const domain = this.#domain(key.rdid ?? '');
@@ -129,11 +153,12 @@ export class MemoryState implements DesiredState {
         break;
       case 'lookupRecord':
         this.#count('lookupRecordCount', -1, undo);
-        releaseRecordAddress(domain, id, undo);
+        releaseRecord(domain, id, undo);
         deleteEntry(domain.lookupRecords, id, undo);
         break;
       case 'customerRoute':
         this.#count('customerRouteCount', -1, undo);
+        releaseDestination(domain, id, undo);
         deleteEntry(domain.customerRoutes, id, undo);
         break;
       case 'gateway':
@@ -144,6 +169,26 @@ export class MemoryState implements DesiredState {
         setField(domain, 'nat', undefined, undo);
         break;
     }
+  }
+
+  #deleteOfNode(kind: NodeKind, id: string, undo: UndoLog): void {
+    switch (kind) {
+      case 'providerAddress':
+        deleteEntry(this.providerAddresses, id, undo);
+        break;
+      case 'providerRoute':
+        deleteEntry(this.providerRoutes, id, undo);
+        break;
+      case 'port':
+        this.#releasePort(id, undo);
+        deleteEntry(this.ports, id, undo);
+        break;
+    }
+  }
+
+  #releasePort(id: string, undo: UndoLog): void {
+    const vsid = this.ports.get(id)?.virtualSubnetId;
+    if (vsid !== undefined) removeMember(this.portsByVsid, vsid, id, undo);
   }
 
   #domain(rdid: string): MutableDomain {
@@ -166,11 +211,49 @@ export class MemoryState implements DesiredState {
   }
 }
 
-function releaseRecordAddress(domain: MutableDomain, id: string, undo: UndoLog): void {
+/** Takes the record out of the indexes. */
+function releaseRecord(domain: MutableDomain, id: string, undo: UndoLog): void {
   const record = domain.lookupRecords.get(id);
-  if (record !== undefined && hasCustomerAddress(record.type)) {
-    deleteEntry(domain.recordByAddress, record.customerAddress, undo);
+  if (record === undefined) return;
+  if (hasCustomerAddress(record.type)) deleteEntry(domain.recordByAddress, record.customerAddress, undo);
+  countUse(domain, record, -1, undo);
+}
+
+function countUse(domain: MutableDomain, record: LookupRecord, by: 1 | -1, undo: UndoLog): void {
+  const { virtualSubnetId: vsid, providerAddress } = record;
+  let counts = domain.providerAddressUse.get(vsid);
+  if (counts === undefined) {
+    counts = new Map();
+    setEntry(domain.providerAddressUse, vsid, counts, undo);
   }
+  const count = (counts.get(providerAddress) ?? 0) + by;
+  if (count > 0) setEntry(counts, providerAddress, count, undo);
+  else deleteEntry(counts, providerAddress, undo);
+  if (counts.size === 0) deleteEntry(domain.providerAddressUse, vsid, undo);
+}
+
+function releaseDestination(domain: MutableDomain, id: string, undo: UndoLog): void {
+  const route = domain.customerRoutes.get(id);
+  if (route !== undefined) deleteEntry(domain.routeByDestination, destinationKey(route), undo);
+}
+
+function addMember<K, V>(map: Map<K, Set<V>>, key: K, member: V, undo: UndoLog): void {
+  let members = map.get(key);
+  if (members === undefined) {
+    members = new Set();
+    setEntry(map, key, members, undo);
+  }
+  const into = members.add(member);
+  undo.push(() => into.delete(member));
+}
+
+/** A set that becomes empty goes. */
+function removeMember<K, V>(map: Map<K, Set<V>>, key: K, member: V, undo: UndoLog): void {
+  const members = map.get(key);
+  if (members === undefined) return;
+  members.delete(member);
+  undo.push(() => members.add(member));
+  if (members.size === 0) deleteEntry(map, key, undo);
 }
 
 function setEntry<K, V>(map: Map<K, V>, key: K, value: V, undo: UndoLog): void {

@@ -10,6 +10,8 @@ const kindNames: Record<ResourceKind, string> = {
   gateway: 'gateway',
   nat: 'NAT',
   providerAddress: 'provider address',
+  providerRoute: 'provider route',
+  port: 'port',
 };
 
 /** To begin a sentence with: "The lookup record web1 of routing domain …". */

@@ -12,7 +12,7 @@ import type { DesiredState } from '../policy/state.ts';
 import { checkCapacity, type StoreCapacity } from './capacity.ts';
 import { openDatabase } from './database.ts';
 import { Handles } from './handles.ts';
-import { decodeKey, domainRange, encodeId, encodeKey, keyRange } from './keys.ts';
+import { decodeKey, domainRange, encodeId, encodeKey, isNodeKind, keyRange } from './keys.ts';
 import { entryOf, MemoryState, type UndoLog } from './memory-state.ts';
 import { sentenceName } from './resource-name.ts';
 import { prepareStatements, type Row, type Statements } from './statements.ts';
@@ -53,7 +53,7 @@ interface Batch {
   readonly modified: string;
   readonly undo: UndoLog;
   readonly domains: Set<string>;
-  providerAddresses: boolean;
+  node: boolean;
 }
 
 class SqliteStore implements Store {
@@ -117,6 +117,7 @@ class SqliteStore implements Store {
 
       // Refusals end here: what fails from now on is the store itself, and fails the whole batch.
       const revision = batch.revision + 1;
+      this.#touch(batch, key);
       inStore(() => {
         if (entry.kind === 'routingDomain' && handle !== undefined) {
           this.#statements.insertHandle.run(entry.rdid, handle);
@@ -126,7 +127,8 @@ class SqliteStore implements Store {
         }
         this.#statements.upsert.run(text, JSON.stringify(value), revision, batch.modified);
       });
-      this.#note(batch, key, revision);
+      batch.revision = revision;
+      this.#touch(batch, key);
       return { resource: { key, value, revision, modified: batch.modified }, created: before === undefined };
     });
   }
@@ -139,12 +141,13 @@ class SqliteStore implements Store {
       checkRevision(key, before, options);
 
       const revision = batch.revision + 1;
+      this.#touch(batch, key);
       inStore(() => {
         if (key.kind === 'routingDomain') this.#deleteDomain(key.rdid ?? '', batch.undo);
         this.#memory.delete(key, batch.undo);
         this.#statements.deleteOne.run(text);
       });
-      this.#note(batch, key, revision);
+      batch.revision = revision;
       return { revision };
     });
   }
@@ -193,10 +196,21 @@ class SqliteStore implements Store {
     if (handle !== undefined) this.#handles.release(handle, undo);
   }
 
-  #note(batch: Batch, key: ResourceKey, revision: number): void {
-    batch.revision = revision;
-    if (key.kind === 'providerAddress') batch.providerAddresses = true;
-    else batch.domains.add(key.rdid ?? '');
+  /** Notes what the resource, as it is at this moment, concerns. */
+  #touch(batch: Batch, key: ResourceKey): void {
+    if (!isNodeKind(key.kind)) {
+      batch.domains.add(key.rdid ?? '');
+      return;
+    }
+    if (key.kind !== 'port') {
+      batch.node = true;
+      return;
+    }
+    const port = this.#memory.ports.get(key.id ?? '');
+    if (port === undefined) return;
+    const rdid = this.#memory.vsidOwners.get(port.virtualSubnetId ?? 0);
+    if (rdid === undefined) batch.node = true;
+    else batch.domains.add(rdid);
   }
 
   #enqueue<T>(write: (batch: Batch) => T): Promise<T> {
@@ -226,7 +240,7 @@ class SqliteStore implements Store {
       modified: new Date().toISOString(),
       undo: [],
       domains: new Set(),
-      providerAddresses: false,
+      node: false,
     };
     const outcomes: Outcome[] = [];
     try {
@@ -251,8 +265,8 @@ class SqliteStore implements Store {
     this.#revision = batch.revision;
     for (const settle of outcomes) settle();
     if (!changed) return;
-    const { revision, domains, providerAddresses } = batch;
-    for (const listener of this.#listeners) listener({ revision, domains, providerAddresses });
+    const { revision, domains, node } = batch;
+    for (const listener of this.#listeners) listener({ revision, domains, node });
   }
 
   /** Carries out one write; a refusal is its own outcome and concerns no other. */

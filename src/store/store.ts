@@ -9,7 +9,7 @@ import type { DesiredState } from '../policy/state.ts';
 export interface ResourceKey<K extends ResourceKind = ResourceKind> {
   readonly kind: K;
   readonly rdid?: string;
-  /** VSID in decimal, record id, route id, provider address. Absent for routingDomain, gateway, nat. */
+  /** VSID in decimal, record id, route id, provider address, interface of a port. Absent for routingDomain, gateway, nat. */
   readonly id?: string;
 }
 
@@ -31,10 +31,13 @@ export interface WriteOptions {
 export interface StoreChange {
   /** Revision after the commit. */
   readonly revision: number;
-  /** RDIDs whose domain was created, changed or deleted. */
+  /** RDIDs whose domain was created, changed or deleted, or got, lost or changed a port. */
   readonly domains: ReadonlySet<string>;
-  /** True when the node's provider addresses changed, which concerns every domain. */
-  readonly providerAddresses: boolean;
+  /**
+   * True when the node's own links changed, which concerns every domain: provider addresses, provider routes, ports
+   * outside HNV.
+   */
+  readonly node: boolean;
 }
 
 export interface Store {

@@ -1,17 +1,26 @@
 /**
- * The real data plane with two routing domains, filled as the gateway fills it, for packets to be put through it with
- * BPF_PROG_TEST_RUN. It stands on links of its own in a private namespace; nothing is pinned or attached. Every run is
- * held to the accounts: a drop counts under exactly one reason of one domain, anything else under none.
+ * The real data plane with two routing domains, filled as the node fills it, for packets to be put through it with
+ * BPF_PROG_TEST_RUN. It stands on veth links of its own in a private namespace, whose far ends are in another one; nothing
+ * is pinned, and attached only what a test attaches. Every run is held to the accounts: what is dropped counts under
+ * exactly one reason of one domain, unless it went on as copies; what is sent back as an ICMP error counts as dropped
+ * under the error's reason; anything else counts under none.
  */
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { Place } from '../../src/encap/core.ts';
-import { type Attachment, domainEntries } from '../../src/encap/entries.ts';
+import {
+  type ContextAttachment,
+  type DomainAttachments,
+  domainEntries,
+  type PortAttachment,
+} from '../../src/encap/entries.ts';
 import {
   encodeInterfaceKey,
   encodeProvider,
   encodeProviderKey,
   encodeUplink,
+  encodeVlan,
+  encodeVlanKey,
 } from '../../src/encap/layout.generated.ts';
 import { type DomainStats, readStats } from '../../src/encap/stats.ts';
 import { DomainTables } from '../../src/encap/tables.ts';
@@ -22,12 +31,41 @@ import { inNetns } from '../../src/linux/netns.ts';
 import { testRun } from '../../src/linux/test-run.ts';
 import { addressBytes, macBytes } from '../../src/policy/address.ts';
 import type { DomainPlan } from '../../src/policy/plan.ts';
-import { contoso, fabrikam, GATEWAY_PA, plans } from './two-domains.ts';
+import {
+  contoso,
+  type DomainName,
+  domains,
+  fabrikam,
+  GATEWAY_PA,
+  GATEWAY_PA6,
+  plans,
+  VLAN_PA,
+  type VmPortName,
+  vmPortNames,
+} from './two-domains.ts';
 
 const OBJECT = fileURLToPath(new URL('../../dist/bpf/hnvgw.bpf.o', import.meta.url));
 
+/** MTU of the provider network, of the VMs' ports, and of the one port that has another. */
+export const PROVIDER_MTU = 1500;
+export const VM_MTU = 1500;
+export const SMALL_MTU = 1400;
 /** MTU of the contexts' ports: what 1500 in the provider network leave. */
 export const INNER_MTU = 1458;
+/** The same for tunnels over IPv6. */
+export const INNER_MTU6 = 1438;
+
+/** VLAN that the link `tagged` stands for on the link `nic`. */
+export const VLAN = 7;
+
+const vmLinkMacs = Object.fromEntries(
+  (Object.keys(domains) as DomainName[]).flatMap((domain, index) =>
+    vmPortNames.map((port, number) => [`${domain}${port}`, `02:ab:00:00:0${index}:0${number}`]),
+  ),
+) as Record<VmLink, string>;
+
+/** A VM's port; the name is its interface's too. */
+export type VmLink = `${DomainName}${VmPortName}`;
 
 /** The links by what they are for, with their MACs. `spare` is in no map. */
 export const LINK_MACS = {
@@ -38,9 +76,12 @@ export const LINK_MACS = {
   contosoOut: '02:aa:00:00:00:05',
   fabrikamOut: '02:aa:00:00:00:06',
   spare: '02:aa:00:00:00:07',
+  nic: '02:aa:00:00:00:08',
+  tagged: '02:aa:00:00:00:09',
+  ...vmLinkMacs,
 } as const;
 export type Link = keyof typeof LINK_MACS;
-const links = Object.keys(LINK_MACS) as Link[];
+export const links = Object.keys(LINK_MACS) as Link[];
 
 /** MACs of the contexts' own sides of their external links. */
 export const CONTEXT_MACS = { contoso: '02:cc:00:00:00:01', fabrikam: '02:cc:00:00:00:02' } as const;
@@ -56,7 +97,17 @@ const SKB = {
   gsoSize: 176,
 } as const;
 
-const VERDICTS: Record<number, Outcome['verdict']> = { 0: 'pass', 2: 'drop', 7: 'redirect' };
+export const VERDICTS: Record<number, Outcome['verdict']> = { 0: 'pass', 2: 'drop', 7: 'redirect' };
+
+/** What the distributed router tells the sender of by an ICMP error. */
+const ERROR_REASONS: ReadonlySet<string> = new Set([
+  'ttl-exceeded',
+  'no-route',
+  'no-record',
+  'router-destination',
+  'too-big',
+  'inner-too-big',
+]);
 
 export interface RunOptions {
   /** The link that the packet arrives on; by the program when undefined. */
@@ -75,15 +126,25 @@ export interface Outcome {
   /** The frame as the program left it. */
   frame: Buffer;
   mark: number;
-  /** When dropped: the reason's name and the handle of the domain that it was charged to. */
+  /** When dropped or answered by an ICMP error: the reason's name and the handle of the domain that it was charged to. */
   drop?: { reason: string; domain: number };
   /** What the counters of the domains grew by; only of those that did. */
-  counted: { domain: number; encapsulated?: Counted; decapsulated?: Counted }[];
+  counted: Growth[];
 }
 type Counted = { packets: number; bytes: number };
+interface Growth {
+  domain: number;
+  encapsulated?: Counted;
+  decapsulated?: Counted;
+  local?: Counted;
+  /** Copies that went out, or came back to be sent. */
+  replicated?: number;
+}
 
-const DEFAULT_LINKS: Record<Place, Link> = {
+export const DEFAULT_LINKS: Record<Place, Link> = {
   provider: 'provider',
+  vlan: 'tagged',
+  tag: 'tagged',
   port: 'contosoPort',
   context: 'contosoOut',
   uplink: 'uplink',
@@ -99,11 +160,14 @@ export class DataPlane {
   readonly object: BpfObject;
   readonly tables: DomainTables;
   readonly plans: readonly DomainPlan[] = plans();
-  readonly #namespace: string;
+  /** Name of the namespace that the links are in, and of the one that their far ends are in. */
+  readonly namespace: string;
+  readonly farNamespace: string;
   readonly #ifindexes: ReadonlyMap<Link, number>;
 
   private constructor(namespace: string, object: BpfObject) {
-    this.#namespace = namespace;
+    this.namespace = namespace;
+    this.farNamespace = `${namespace}far`;
     this.object = object;
     this.#ifindexes = inNetns(namespace, () => new Map(links.map((link) => [link, ifindexOf(link) ?? 0])));
     this.tables = new DomainTables((name) => object.map(name));
@@ -112,12 +176,7 @@ export class DataPlane {
   /** Loads and fills; all is gone again when the test ends. */
   static open(t: Test): DataPlane {
     const namespace = `hnvdp${process.pid}x${opened++}`;
-    t.teardown(() => execFileSync('ip', ['netns', 'delete', namespace]));
-    execFileSync('ip', ['netns', 'add', namespace]);
-    const commands = Object.entries(LINK_MACS).map(
-      ([name, mac], index) => `link add ${name} address ${mac} type veth peer name peer${index}\n`,
-    );
-    execFileSync('ip', ['-n', namespace, '-batch', '-'], { input: commands.join('') });
+    createLinks(t, namespace);
     const object = BpfObject.open(OBJECT);
     t.teardown(() => object.close());
     object.load();
@@ -134,17 +193,35 @@ export class DataPlane {
     return this.#ifindexes.get(link) ?? 0;
   }
 
-  /** Where a domain's context is joined to this node. */
-  attachment(handle: number): Attachment {
-    const name = handle === contoso.handle ? 'contoso' : 'fabrikam';
-    return {
+  /** Index of the far end of the link, in `farNamespace`. */
+  farIfindex(link: Link): number {
+    return inNetns(this.farNamespace, () => ifindexOf(link) ?? 0);
+  }
+
+  /** Where a domain is joined to this node. */
+  attachments(handle: number): DomainAttachments {
+    const name = nameOf(handle);
+    const tunnel = { ifindex: this.ifindex('provider'), mtu: PROVIDER_MTU, mac: LINK_MACS.provider };
+    const context: ContextAttachment = {
       tenantIfindex: this.ifindex(`${name}Port`),
       externalIfindex: this.ifindex(`${name}Out`),
       externalMac: CONTEXT_MACS[name],
-      providerIfindex: this.ifindex('provider'),
+      tunnel,
       uplinkIfindex: this.ifindex('uplink'),
       mtu: INNER_MTU,
     };
+    const ports = new Map(
+      vmPortNames.map((port): [string, PortAttachment] => [
+        `${name}${port}`,
+        {
+          ifindex: this.ifindex(`${name}${port}`),
+          isPeer: port !== 'Db',
+          tunnel,
+          mtu: port === 'App' ? SMALL_MTU : VM_MTU,
+        },
+      ]),
+    );
+    return { context, ports };
   }
 
   stats(domain: number): DomainStats {
@@ -154,9 +231,9 @@ export class DataPlane {
   /** Puts a frame through the program of the place. Throws when the accounts do not fit the verdict. */
   run(place: Place, frame: Uint8Array, options: RunOptions = {}): Outcome {
     const program = options.program ?? this.object.program(`hnv_${place}`);
-    const context = contextOf(this.ifindex(options.on ?? DEFAULT_LINKS[place]), options);
+    const context = skbOf(this.ifindex(options.on ?? DEFAULT_LINKS[place]), options);
     const before = this.#allStats();
-    const result = inNetns(this.#namespace, () => testRun(program, { data: frame, context }));
+    const result = inNetns(this.namespace, () => testRun(program, { data: frame, context }));
     const verdict = VERDICTS[result.retval];
     if (verdict === undefined) throw new Error(`hnv_${place} returned ${result.retval}`);
     return {
@@ -169,21 +246,40 @@ export class DataPlane {
 
   /** What a program returns that is none of the data plane's. */
   returnOf(program: BpfProgram, frame: Uint8Array, control: readonly number[]): number {
-    const context = contextOf(this.ifindex('spare'), { control });
-    return inNetns(this.#namespace, () => testRun(program, { data: frame, context })).retval;
+    const context = skbOf(this.ifindex('spare'), { control });
+    return inNetns(this.namespace, () => testRun(program, { data: frame, context })).retval;
+  }
+
+  /** Zeroes the counters, and with them when the last ICMP error was sent: the next one is not held back. */
+  forgetErrors(): void {
+    const key = Buffer.alloc(4);
+    for (const { handle } of Object.values(domains)) {
+      key.writeUInt32LE(handle);
+      const stats = this.map('stats').lookup(key);
+      if (stats !== undefined) this.map('stats').update(key, new Uint8Array(stats.length));
+    }
   }
 
   #fill(): void {
-    this.map('providers').update(
-      encodeProviderKey({ address: addressBytes(GATEWAY_PA) }),
-      encodeProvider({ ifindex: this.ifindex('provider') }),
-    );
+    const groups = Object.values(domains).map(({ group }) => group);
+    const places: [string, Link][] = [
+      ...[GATEWAY_PA, GATEWAY_PA6, ...groups].map((address): [string, Link] => [address, 'provider']),
+      [VLAN_PA, 'tagged'],
+    ];
+    for (const [address, link] of places)
+      this.map('providers').update(
+        encodeProviderKey({ address: addressBytes(address) }),
+        encodeProvider({ ifindex: this.ifindex(link) }),
+      );
+    const [nic, tagged] = [this.ifindex('nic'), this.ifindex('tagged')];
+    this.map('vlans').update(encodeVlanKey({ ifindex: nic, vlan: VLAN }), encodeVlan({ vlan: VLAN }));
+    this.map('vlans').update(encodeVlanKey({ ifindex: tagged, vlan: 0 }), encodeVlan({ vlan: VLAN }));
     this.map('uplinks').update(
       encodeInterfaceKey({ ifindex: this.ifindex('uplink') }),
       encodeUplink({ mac: macBytes(LINK_MACS.uplink), pad: new Uint8Array(2) }),
     );
     for (const plan of this.plans)
-      this.tables.apply(plan.handle, domainEntries(plan, this.attachment(plan.handle)));
+      this.tables.apply(plan.handle, domainEntries(plan, this.attachments(plan.handle)));
   }
 
   #allStats(): Map<number, DomainStats> {
@@ -195,32 +291,60 @@ export class DataPlane {
     before: ReadonlyMap<number, DomainStats>,
   ): Pick<Outcome, 'drop' | 'counted'> {
     const drops: { reason: string; domain: number }[] = [];
-    const counted: Outcome['counted'] = [];
+    const counted: Growth[] = [];
     for (const [domain, then] of before) {
       const now = this.stats(domain);
       for (const [reason, count] of Object.entries(now.drops)) {
         const times = count - (then.drops[reason] ?? 0);
         for (let time = 0; time < times; time++) drops.push({ reason, domain });
       }
-      const grown = {
-        ...growth('encapsulated', then, now),
-        ...growth('decapsulated', then, now),
-      };
+      const grown = growth(then, now);
       if (Object.keys(grown).length > 0) counted.push({ domain, ...grown });
     }
-    const [drop] = drops;
-    if (drops.length !== (verdict === 'drop' ? 1 : 0))
-      throw new Error(`verdict ${verdict}, but counted as dropped: ${JSON.stringify(drops)}`);
-    if (drop !== undefined && counted.length > 0)
-      throw new Error(
-        `dropped under ${drop.reason}, but counted as forwarded too: ${JSON.stringify(counted)}`,
-      );
+    // Among copies some may fail, each under its own count.
+    const whole = drops.filter(({ reason }) => reason !== 'replication-failed');
+    const [drop] = whole;
+    const copied = counted.some(({ replicated }) => replicated !== undefined);
+    const isError = verdict === 'redirect' && ERROR_REASONS.has(drop?.reason ?? '');
+    const expected = isError || (verdict === 'drop' && !copied) ? 1 : 0;
+    if (whole.length !== expected)
+      throw new Error(`verdict ${verdict}, but counted as dropped: ${JSON.stringify({ drops, counted })}`);
+    const forwarded = counted.some(({ encapsulated, local }) => encapsulated ?? local);
+    if (verdict === 'drop' && forwarded)
+      throw new Error(`verdict drop, but counted as forwarded: ${JSON.stringify({ drops, counted })}`);
     return { ...(drop && { drop }), counted };
   }
 }
 
+function nameOf(handle: number): DomainName {
+  return handle === contoso.handle ? 'contoso' : 'fabrikam';
+}
+
+/** Two namespaces, and veths between them whose ends have the same name in both. All links are up. */
+function createLinks(t: Test, namespace: string): void {
+  const far = `${namespace}far`;
+  for (const each of [namespace, far]) {
+    t.teardown(() => execFileSync('ip', ['netns', 'delete', each]));
+    execFileSync('ip', ['netns', 'add', each]);
+    // Links must not speak of their own accord.
+    execFileSync('nsenter', [
+      `--net=/run/netns/${each}`,
+      'sysctl',
+      '-qw',
+      'net.ipv6.conf.default.disable_ipv6=1',
+    ]);
+  }
+  const commands = Object.entries(LINK_MACS).map(
+    ([name, mac]) =>
+      `link add ${name} mtu 9000 address ${mac} type veth peer name ${name} mtu 9000 netns ${far}\nlink set ${name} up\n`,
+  );
+  execFileSync('ip', ['-n', namespace, '-batch', '-'], { input: commands.join('') });
+  const ups = links.map((name) => `link set ${name} up\n`);
+  execFileSync('ip', ['-n', far, '-batch', '-'], { input: ups.join('') });
+}
+
 /** struct __sk_buff of a packet that arrives on the link of that index. */
-function contextOf(ifindex: number, { mark, control, gsoSize, gsoSegments }: RunOptions): Buffer {
+export function skbOf(ifindex: number, { mark, control, gsoSize, gsoSegments }: RunOptions): Buffer {
   const context = Buffer.alloc(SKB.size);
   context.writeUInt32LE(ifindex, SKB.ifindex);
   context.writeUInt32LE(ifindex, SKB.ingressIfindex);
@@ -231,12 +355,13 @@ function contextOf(ifindex: number, { mark, control, gsoSize, gsoSegments }: Run
   return context;
 }
 
-function growth(
-  direction: 'encapsulated' | 'decapsulated',
-  then: DomainStats,
-  now: DomainStats,
-): { [K in typeof direction]?: Counted } {
-  const packets = now[direction].packets - then[direction].packets;
-  const bytes = now[direction].bytes - then[direction].bytes;
-  return packets === 0 && bytes === 0 ? {} : { [direction]: { packets, bytes } };
+function growth(then: DomainStats, now: DomainStats): Omit<Growth, 'domain'> {
+  const grown: Omit<Growth, 'domain'> = {};
+  for (const direction of ['encapsulated', 'decapsulated', 'local'] as const) {
+    const packets = now[direction].packets - then[direction].packets;
+    const bytes = now[direction].bytes - then[direction].bytes;
+    if (packets !== 0 || bytes !== 0) grown[direction] = { packets, bytes };
+  }
+  if (now.replicated !== then.replicated) grown.replicated = now.replicated - then.replicated;
+  return grown;
 }

@@ -2,7 +2,7 @@
 import t from 'tap';
 import { decodeNvgre, type Ipv4Packet } from '../../src/encap/nvgre.ts';
 import { DataPlane, LINK_MACS } from './data-plane.ts';
-import { echo, ipv4Frame, PROTOCOL, pattern, tcp, udp } from './packets.ts';
+import { echo, type Ipv6Packet, ipFrame, ipv4Frame, ipv6, PROTOCOL, pattern, tcp, udp } from './packets.ts';
 import { contoso } from './two-domains.ts';
 
 const dataPlane = DataPlane.open(t);
@@ -49,6 +49,39 @@ t.test('all fragments of a datagram have one FlowID, though only the first has p
   }
 });
 
+/** The FlowID of a packet in a tunnel over IPv4. */
+function flowIdOf6(fields: Partial<Ipv6Packet>): number {
+  const packet = ipv6({ source: '2001:db8::7', destination: 'fd00:1::4', ...fields });
+  const { frame } = dataPlane.run('port', ipFrame(LINK_MACS.contosoPort, contoso.gatewayMac, packet));
+  return frame.readUInt8(41);
+}
+
+t.test('all packets of a flow of IPv6 have one FlowID', async (t) => {
+  const payload = tcp(443, 50_000, pattern(0));
+  const expected = flowIdOf6({ protocol: PROTOCOL.tcp, payload });
+  const variants: [string, Partial<Ipv6Packet>][] = [
+    ['longer', { payload: tcp(443, 50_000, pattern(1000)) }],
+    ['other hop limit', { hopLimit: 9 }],
+    ['other flow label', { flowLabel: 0xbeef }],
+    ['other traffic class', { trafficClass: 0xb8 }],
+  ];
+  for (const [what, fields] of variants)
+    t.equal(flowIdOf6({ protocol: PROTOCOL.tcp, payload, ...fields }), expected, what);
+});
+
+t.test('all fragments of a datagram of IPv6 have one FlowID', async (t) => {
+  const fragment = (offset: number, more: boolean, id: number): number => {
+    const header = Buffer.of(PROTOCOL.udp, 0, 0, 0, 0, 0, 0, id);
+    header.writeUInt16BE(offset * 8 + (more ? 1 : 0), 2);
+    return flowIdOf6({
+      protocol: PROTOCOL.ipv6Fragment,
+      payload: Buffer.concat([header, udp(id, 53, pattern(80, offset))]),
+    });
+  };
+  for (let id = 1; id <= 16; id++)
+    t.equal(new Set([fragment(0, true, id), fragment(11, true, id), fragment(22, false, id)]).size, 1);
+});
+
 t.test('an ICMP exchange has one FlowID, and so has what has no ports', async (t) => {
   const icmp = (sequence: number) => ({ protocol: PROTOCOL.icmp, payload: echo(1, sequence, pattern(56)) });
   t.equal(flowIdOf(icmp(1)), flowIdOf(icmp(2)));
@@ -67,6 +100,13 @@ t.test('flows that differ in one thing only are spread over the FlowIDs', async 
     ['source addresses', distinct((index) => ({ source: `198.51.100.${index}` }))],
     ['source networks', distinct((index) => ({ source: `198.${index}.100.7` }))],
   ];
+  const distinct6 = (fields: (index: number) => Partial<Ipv6Packet>): number =>
+    new Set(flows.map((index) => flowIdOf6(fields(index)))).size;
+  spreads.push(
+    ['source ports of IPv6', distinct6((index) => ({ payload: udp(1024 + index, 53, pattern(8)) }))],
+    ['addresses of IPv6', distinct6((index) => ({ source: `2001:db8::${index.toString(16)}` }))],
+    ['networks of IPv6', distinct6((index) => ({ source: `2001:db8:${index.toString(16)}::1` }))],
+  );
   // 256 balls in 256 boxes leave 162 boxes with one or more on average.
   for (const [what, count] of spreads) t.ok(count >= 100, `256 ${what}: ${count} FlowIDs`);
 });

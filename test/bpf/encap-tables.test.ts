@@ -5,6 +5,7 @@ import {
   decodeExternal,
   decodeSubnet,
   encodeExternalKey,
+  encodeSubnet,
   encodeSubnetKey,
 } from '../../src/encap/layout.generated.ts';
 import { encodeNvgre } from '../../src/encap/nvgre.ts';
@@ -48,6 +49,16 @@ function contentOf(entries: readonly DomainEntries[]): Entries {
   );
 }
 
+/** The content of `port_macs` by the entries: each MAC with how many keys of ports have it. */
+function macsOf(entries: readonly DomainEntries[]): string[] {
+  const counts = new Map<string, number>();
+  for (const key of entries.flatMap((domain) => [...domain.ports_by_mac.keys()])) {
+    const mac = hex(Buffer.from(key, 'latin1').subarray(8));
+    counts.set(mac, (counts.get(mac) ?? 0) + 1);
+  }
+  return [...counts].map(([mac, count]) => `${mac}=${hex(Buffer.of(count, 0, 0, 0))}`).sort();
+}
+
 function planOf(dataPlane: DataPlane, handle: number): DomainPlan {
   const plan = dataPlane.plans.find((candidate) => candidate.handle === handle);
   if (plan === undefined) throw new Error(`no domain ${handle}`);
@@ -57,7 +68,7 @@ function planOf(dataPlane: DataPlane, handle: number): DomainPlan {
 function setUp(t: Test) {
   const dataPlane = DataPlane.open(t);
   const entriesOf = (plan: DomainPlan): DomainEntries =>
-    domainEntries(plan, dataPlane.attachment(plan.handle));
+    domainEntries(plan, dataPlane.attachments(plan.handle));
   return {
     dataPlane,
     entriesOf,
@@ -83,10 +94,7 @@ t.test('the maps hold just the entries of the domains', async (t) => {
   const { port_macs: macs, ...rest } = content(dataPlane);
   t.same(rest, contentOf([entriesOf(ours), entriesOf(theirs)]));
   for (const name of domainMaps) t.ok(rest[name]?.length, `${name} is not empty`);
-  t.same(
-    macs,
-    [...[contoso, fabrikam].map(({ gatewayMac }) => `${gatewayMac.replaceAll(':', '')}0000=01000000`)].sort(),
-  );
+  t.same(macs, macsOf([entriesOf(ours), entriesOf(theirs)]));
 });
 
 t.test('applying the same again writes nothing', async (t) => {
@@ -105,7 +113,7 @@ t.test('a change writes the entries that differ, and no others', async (t) => {
       record.address === '10.1.1.4' ? { ...record, providerAddress: '192.168.4.12' } : record,
     ),
     routes: ours.routes.filter(({ prefix }) => prefix !== '172.16.5.0/24'),
-    vsids: [...ours.vsids, 5003],
+    subnets: [...ours.subnets, { vsid: 5005, routerAddresses: [], remotes: [] }],
   };
   tamper(dataPlane);
   const before = content(dataPlane);
@@ -138,12 +146,12 @@ t.test(
         const { dataPlane, entriesOf, ours, theirs, adopt } = setUp(t);
         const loser: DomainPlan = {
           ...ours,
-          vsids: ours.vsids.filter((vsid) => vsid !== moved.vsid),
+          subnets: ours.subnets.filter(({ vsid }) => vsid !== moved.vsid),
           nat: { externalAddresses: [{ address: '203.0.113.30' }], portMappings: [] },
         };
         const winner: DomainPlan = {
           ...theirs,
-          vsids: [...theirs.vsids, moved.vsid],
+          subnets: [...theirs.subnets, ...ours.subnets.filter(({ vsid }) => vsid === moved.vsid)],
           nat: {
             externalAddresses: [{ address: fabrikam.external }, { address: moved.address }],
             portMappings: [],
@@ -183,7 +191,7 @@ t.test(
     dataPlane.tables.remove(contoso.handle);
     const { port_macs: macs, ...rest } = content(dataPlane);
     t.same(rest, contentOf([entriesOf(theirs)]));
-    t.same(macs, [`${fabrikam.gatewayMac.replaceAll(':', '')}0000=01000000`]);
+    t.same(macs, macsOf([entriesOf(theirs)]));
     t.same(dataPlane.tables.domains(), [fabrikam.handle]);
     const key = Buffer.from([contoso.handle, 0, 0, 0]);
     t.ok(
@@ -205,11 +213,14 @@ t.test('two domains with one gateway MAC: it stays a known port until both are g
   const { context } = theirs;
   if (context === undefined) throw new Error('Fabrikam has no context');
   const alike: DomainPlan = { ...theirs, context: { ...context, mac: contoso.gatewayMac } };
-  const key = `${contoso.gatewayMac.replaceAll(':', '')}0000`;
+  const mac = contoso.gatewayMac.replaceAll(':', '');
+  const keysOfMac = () => content(dataPlane).port_macs?.filter((entry) => entry.startsWith(mac));
   dataPlane.tables.apply(alike.handle, entriesOf(alike));
-  t.same(content(dataPlane).port_macs, [`${key}=02000000`]);
+  t.same(content(dataPlane).port_macs, macsOf([entriesOf(ours), entriesOf(alike)]));
+  t.same(keysOfMac(), [`${mac}0000=04000000`], 'by its VSID and by any, in both');
   dataPlane.tables.remove(ours.handle);
-  t.same(content(dataPlane).port_macs, [`${key}=01000000`]);
+  t.same(content(dataPlane).port_macs, macsOf([entriesOf(alike)]));
+  t.same(keysOfMac(), [`${mac}0000=02000000`]);
   dataPlane.tables.remove(alike.handle);
   t.same(content(dataPlane).port_macs, []);
 });
@@ -241,7 +252,11 @@ t.test('new tables mend what is not as it should be', async (t) => {
   if (record === undefined) throw new Error('no record');
   records.update(record[0], new Uint8Array(record[1].length));
   t.ok(subnets.delete(encodeSubnetKey({ vsid: contoso.vsids.gateway })));
-  subnets.update(encodeSubnetKey({ vsid: 9999 }), Buffer.from([contoso.handle, 0, 0, 0]));
+  const none = new Uint8Array(16);
+  subnets.update(
+    encodeSubnetKey({ vsid: 9999 }),
+    encodeSubnet({ domain: contoso.handle, router: none, router6: none }),
+  );
   const adopted = adopt();
   for (const plan of [ours, theirs]) adopted.apply(plan.handle, entriesOf(plan));
   t.same(content(dataPlane), before);

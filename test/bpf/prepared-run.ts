@@ -13,6 +13,8 @@ export interface Preparation {
   poison?: number;
   /** Length that the packet is cut to; may be shorter than the kernel takes for a test run. */
   length?: number;
+  /** VLAN whose tag the NIC has taken off the packet. */
+  vlan?: number;
 }
 
 export class PreparedRuns {
@@ -39,12 +41,12 @@ export class PreparedRuns {
   run(
     place: Place,
     frame: Uint8Array,
-    { poison = 0, length = 0 }: Preparation,
+    { poison = 0, length = 0, vlan = 0 }: Preparation,
     options: RunOptions = {},
   ): Outcome {
     return this.#dataPlane.run(place, frame, {
       ...options,
-      control: [poison, length],
+      control: [poison, length, vlan],
       program: this.programBefore(this.#dataPlane.object.program(`hnv_${place}`)),
     });
   }

@@ -1,97 +1,207 @@
 /**
- * Two routing domains on one gateway node with the same customer addresses and MACs, as users would write them; what
- * differs is VSIDs, provider addresses, the gateway's MAC, one route each, and the public addresses.
+ * Two routing domains on one node, gateway and host in one, with the same customer addresses and MACs in both, as users
+ * would write them; what differs is VSIDs, provider addresses, the gateway's MAC, one route each, and the public addresses.
  */
 import type { NvgreFrame } from '../../src/encap/nvgre.ts';
+import { learnedContext } from '../../src/policy/compile/record-index.ts';
 import { compileDomain } from '../../src/policy/compile.ts';
 import type { DomainPlan } from '../../src/policy/plan.ts';
+import type { LookupRecord } from '../../src/policy/resources.ts';
 import { CONTOSO, FABRIKAM, put, record, stateOf } from '../unit/policy-state.ts';
 import { ipv4 } from './packets.ts';
 
-/** This node's provider address. */
+/** This node's provider addresses. */
 export const GATEWAY_PA = '192.168.4.1';
+export const GATEWAY_PA6 = 'fd11::1';
+/** The one on the link that stands for a VLAN. */
+export const VLAN_PA = '192.168.7.1';
 /** A host that only Contoso has VMs on, one of both, one that only Fabrikam has VMs on. */
 export const HOST_PA = '192.168.4.11';
 export const SHARED_PA = '192.168.4.12';
 export const FOREIGN_PA = '192.168.4.21';
+/** The same by their IPv6 addresses. */
+export const HOST_PA6 = 'fd11::11';
+export const SHARED_PA6 = 'fd11::12';
+export const FOREIGN_PA6 = 'fd11::21';
 /** Where Contoso has a gateway of its own (GatewayWildcard). */
 export const WILDCARD_PA = '192.168.4.13';
 export const WILDCARD_MAC = '00:15:5d:00:00:aa';
 
 export const VM_MAC = '00:15:5d:00:00:04';
 export const BRANCH_MAC = '00:15:5d:00:00:09';
+/** VM of the first subnet behind a host's IPv6 address. */
+export const FAR_MAC = '00:15:5d:00:00:66';
+/** L2Only record in the first subnet, on the shared host. */
+export const STATION_MAC = '00:15:5d:00:00:a2';
+/** Learned addresses: one elsewhere, one with a MAC of its own at the port that learns. */
+export const LEARNED_MAC = '00:15:5d:00:00:77';
+export const SECOND_LEARNED_MAC = '00:15:5d:00:01:32';
+
+/** The VMs of each domain on this node, by the end of their interfaces' names. */
+export const VM_PORTS = {
+  /** Two in the first subnet; the second one is a tap, the others are veths. */
+  Web: { subnet: 'first', mac: '00:15:5d:00:01:20', addresses: ['10.1.1.20', 'fd00:1::20'] },
+  Db: { subnet: 'first', mac: '00:15:5d:00:01:21', addresses: ['10.1.1.21', 'fd00:1::21'] },
+  /** In the second subnet, with a small MTU. */
+  App: { subnet: 'second', mac: '00:15:5d:00:02:20', addresses: ['10.1.2.20', 'fd00:2::20'] },
+  /** Learns; 10.1.1.31 and 10.1.1.32 were learned there. */
+  Learn: { subnet: 'first', mac: '00:15:5d:00:01:30', addresses: [] },
+  /** The next hop to 172.31.0.0/16 and fd00:31::/48. */
+  Router: { subnet: 'second', mac: '00:15:5d:00:02:30', addresses: ['10.1.2.30', 'fd00:2::30'] },
+  /** A GatewayWildcard record has its MAC; next hop to 198.18.0.0/15 and fd00:18::/32. */
+  Gateway: { subnet: 'routers', mac: '00:15:5d:00:09:02', addresses: ['10.1.9.2', 'fd00:9::2'] },
+  /** Tunnels from the node's IPv6 address. */
+  Six: { subnet: 'first', mac: '00:15:5d:00:01:26', addresses: ['10.1.1.26', 'fd00:1::26'] },
+} as const;
+export type VmPortName = keyof typeof VM_PORTS;
+export const vmPortNames = Object.keys(VM_PORTS) as VmPortName[];
+
+export type DomainName = 'contoso' | 'fabrikam';
 
 export interface Domain {
   handle: number;
-  /** Of the subnets 10.1.1.0/24, 10.1.2.0/24 and the gateway's. */
-  vsids: { first: number; second: number; gateway: number };
+  /** Of the subnets 10.1.1.0/24, 10.1.2.0/24, 10.1.9.0/24 (with a provider multicast address) and the gateway's. */
+  vsids: { first: number; second: number; routers: number; gateway: number };
+  /** Provider multicast address of the subnet `routers`. */
+  group: string;
   gatewayMac: string;
   external: string;
+  external6: string;
+  /** A host that only this domain has VMs on, by both its provider addresses. */
+  hostPa: string;
+  hostPa6: string;
 }
 
 export const contoso: Domain = {
   handle: 1,
-  vsids: { first: 5001, second: 5002, gateway: 5099 },
+  vsids: { first: 5001, second: 5002, routers: 5003, gateway: 5099 },
+  group: '239.1.1.1',
   gatewayMac: '02:00:00:00:00:fe',
   external: '203.0.113.10',
+  external6: '2001:db8:f::10',
+  hostPa: HOST_PA,
+  hostPa6: HOST_PA6,
 };
 export const fabrikam: Domain = {
   handle: 2,
-  vsids: { first: 6001, second: 6002, gateway: 6099 },
+  vsids: { first: 6001, second: 6002, routers: 6003, gateway: 6099 },
+  group: '239.1.1.2',
   gatewayMac: '02:00:00:00:00:fd',
   external: '203.0.113.20',
+  external6: '2001:db8:f::20',
+  hostPa: FOREIGN_PA,
+  hostPa6: FOREIGN_PA6,
 };
+export const domains: Record<DomainName, Domain> = { contoso, fabrikam };
 
-function resources(rdid: string, { vsids, gatewayMac, external }: Domain, hostPa: string) {
-  const subnet = (vsid: number, prefix: string) =>
+function resources(name: DomainName, rdid: string) {
+  const { vsids, gatewayMac, external, external6, group, hostPa, hostPa6 } = domains[name];
+  const subnet = (vsid: number, addressPrefixes: string[]) =>
     put('virtualSubnet', rdid, String(vsid), {
-      addressPrefixes: [prefix],
+      addressPrefixes,
       isGatewaySubnet: vsid === vsids.gateway,
+      ...(vsid === vsids.routers && { providerMulticastAddress: group }),
     });
   const route = (id: string, virtualSubnetId: number, destinationPrefix: string, nextHop: string) =>
     put('customerRoute', rdid, id, { virtualSubnetId, destinationPrefix, nextHop, metric: 0 });
+  const lookup = (id: string, overrides: Partial<LookupRecord>) =>
+    put('lookupRecord', rdid, id, record({ virtualSubnetId: vsids.first, ...overrides }));
+  const vm = { macAddress: VM_MAC, providerAddress: hostPa };
+  const branch = { virtualSubnetId: vsids.second, macAddress: BRANCH_MAC, providerAddress: SHARED_PA };
+  const gateway = {
+    virtualSubnetId: vsids.gateway,
+    macAddress: gatewayMac,
+    providerAddress: GATEWAY_PA,
+  };
+  const far = { macAddress: FAR_MAC, providerAddress: hostPa6 };
+  const six = { macAddress: VM_PORTS.Six.mac, providerAddress: GATEWAY_PA6 };
+  const learned = {
+    type: 'dynamic' as const,
+    providerAddress: GATEWAY_PA,
+    context: learnedContext(`${name}Learn`),
+  };
   return [
     put('routingDomain', rdid, undefined, { name: rdid }),
-    subnet(vsids.first, '10.1.1.0/24'),
-    subnet(vsids.second, '10.1.2.0/24'),
-    subnet(vsids.gateway, '10.254.254.0/29'),
-    put('lookupRecord', rdid, 'vm', record({ virtualSubnetId: vsids.first, providerAddress: hostPa })),
-    put(
-      'lookupRecord',
-      rdid,
-      'branch',
-      record({
-        customerAddress: '10.1.2.9',
-        virtualSubnetId: vsids.second,
-        macAddress: BRANCH_MAC,
-        providerAddress: SHARED_PA,
-      }),
-    ),
-    put(
-      'lookupRecord',
-      rdid,
-      'gateway',
-      record({
-        customerAddress: '10.254.254.2',
-        virtualSubnetId: vsids.gateway,
-        macAddress: gatewayMac,
-        providerAddress: GATEWAY_PA,
-      }),
-    ),
+    subnet(vsids.first, ['10.1.1.0/24', 'fd00:1::/64']),
+    subnet(vsids.second, ['10.1.2.0/24', 'fd00:2::/64']),
+    subnet(vsids.routers, ['10.1.9.0/24', 'fd00:9::/64']),
+    subnet(vsids.gateway, ['10.254.254.0/29', 'fd00:fe::/64']),
+    lookup('vm', vm),
+    lookup('vm6', { ...vm, customerAddress: 'fd00:1::4' }),
+    lookup('branch', { ...branch, customerAddress: '10.1.2.9' }),
+    lookup('branch6', { ...branch, customerAddress: 'fd00:2::9' }),
+    lookup('gateway', { ...gateway, customerAddress: '10.254.254.2' }),
+    lookup('gateway6', { ...gateway, customerAddress: 'fd00:fe::2' }),
+    lookup('far', { ...far, customerAddress: '10.1.1.66' }),
+    lookup('far6', { ...far, customerAddress: 'fd00:1::66' }),
+    lookup('six', { ...six, customerAddress: '10.1.1.26' }),
+    lookup('six6', { ...six, customerAddress: 'fd00:1::26' }),
+    lookup('station', {
+      customerAddress: '0.0.0.0',
+      macAddress: STATION_MAC,
+      providerAddress: SHARED_PA,
+      type: 'l2only',
+    }),
+    lookup('learning', {
+      customerAddress: '0.0.0.0',
+      macAddress: VM_PORTS.Learn.mac,
+      providerAddress: GATEWAY_PA,
+      type: 'l2only',
+    }),
+    lookup('learned', { ...learned, customerAddress: '10.1.1.31', macAddress: VM_PORTS.Learn.mac }),
+    lookup('learned2', { ...learned, customerAddress: '10.1.1.32', macAddress: SECOND_LEARNED_MAC }),
+    lookup('learned6', { ...learned, customerAddress: 'fd00:1::31', macAddress: VM_PORTS.Learn.mac }),
+    lookup('learned-elsewhere', {
+      type: 'dynamic',
+      customerAddress: '10.1.1.77',
+      macAddress: LEARNED_MAC,
+      providerAddress: hostPa,
+    }),
+    lookup('no-port', {
+      customerAddress: '10.1.1.150',
+      macAddress: '00:15:5d:00:01:96',
+      providerAddress: GATEWAY_PA,
+    }),
+    lookup('gateway-vm', {
+      virtualSubnetId: vsids.routers,
+      customerAddress: '0.0.0.0',
+      macAddress: VM_PORTS.Gateway.mac,
+      providerAddress: GATEWAY_PA,
+      type: 'gatewayWildcard',
+    }),
     route('default', vsids.gateway, '0.0.0.0/0', '10.254.254.2'),
+    route('default6', vsids.gateway, '::/0', 'fd00:fe::2'),
     route('branch', vsids.second, '172.16.0.0/16', '10.1.2.9'),
+    route('branch6', vsids.second, 'fd00:16::/32', 'fd00:2::9'),
+    route('router', vsids.second, '172.31.0.0/16', '10.1.2.30'),
+    route('router6', vsids.second, 'fd00:31::/48', 'fd00:2::30'),
+    route('gateway-vm', vsids.routers, '198.18.0.0/15', '10.1.9.2'),
+    route('gateway-vm6', vsids.routers, 'fd00:18::/32', 'fd00:9::2'),
     put('gateway', rdid, undefined, {
       virtualSubnetId: vsids.gateway,
-      customerAddresses: ['10.254.254.2'],
+      customerAddresses: ['10.254.254.2', 'fd00:fe::2'],
       macAddress: gatewayMac,
     }),
-    put('nat', rdid, undefined, { externalAddresses: [{ ipAddress: external }], staticMappings: [] }),
+    put('nat', rdid, undefined, {
+      externalAddresses: [{ ipAddress: external }, { ipAddress: external6 }],
+      staticMappings: [],
+    }),
+    ...vmPortNames.map((port) => {
+      const { subnet: of, mac, addresses } = VM_PORTS[port];
+      return put('port', undefined, `${name}${port}`, {
+        virtualSubnetId: vsids[of],
+        macAddress: mac,
+        customerAddresses: [...addresses],
+        learn: port === 'Learn',
+      });
+    }),
   ];
 }
 
 const state = stateOf([
   put('providerAddress', undefined, GATEWAY_PA, { interface: 'pa', prefixLength: 24 }),
-  ...resources(CONTOSO, contoso, HOST_PA),
+  put('providerAddress', undefined, GATEWAY_PA6, { interface: 'pa', prefixLength: 64 }),
+  ...resources('contoso', CONTOSO),
   // Inside 172.16.0.0/16: longer prefixes to another next hop, on-link, and to a next hop without record.
   put('customerRoute', CONTOSO, 'closer', {
     virtualSubnetId: contoso.vsids.first,
@@ -134,7 +244,7 @@ const state = stateOf([
       type: 'gatewayWildcard',
     }),
   ),
-  ...resources(FABRIKAM, fabrikam, FOREIGN_PA),
+  ...resources('fabrikam', FABRIKAM),
   put('customerRoute', FABRIKAM, 'own', {
     virtualSubnetId: fabrikam.vsids.second,
     destinationPrefix: '172.20.0.0/16',

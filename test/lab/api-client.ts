@@ -67,6 +67,11 @@ export class ApiClient {
     return this.#must('PUT', path, body);
   }
 
+  /** Changes a resource (RFC 7396); throws with the problem's detail when the status is not 2xx. */
+  patch(path: string, body: unknown): Promise<unknown> {
+    return this.#must('PATCH', path, body);
+  }
+
   /** Removes a resource; throws with the problem's detail when the status is not 2xx. */
   async delete(path: string): Promise<void> {
     await this.#must('DELETE', path);

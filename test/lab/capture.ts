@@ -1,14 +1,17 @@
 /**
  * Frames on an interface, recorded by tcpdump and decoded by tshark. Wireshark 4.0 has no NVGRE fields of its own: it
  * shows the key as `gre.key`, of which the upper 24 bits are the VSID and the lower 8 the FlowID (see keyParts), and
- * decodes the inner Ethernet frame after it. A field that occurs outside and inside (ip.src, eth.dst) has both values
- * in one column, outer first, with a comma between.
+ * decodes the inner Ethernet frame after it. A field that occurs outside and inside (ip.src, eth.dst) has both values,
+ * outer first: in `decode` in one column with a comma between, in `frames` as an array. `tunnels` tells them apart.
  */
 import { join } from 'node:path';
 import type { Lab } from './lab.ts';
 import type { Namespace } from './namespace.ts';
 import type { LabProcess } from './process.ts';
+import { readTunnel, TUNNEL_FIELDS, type TunnelFrame } from './tunnel-frame.ts';
 import { until } from './until.ts';
+
+export { keyParts } from './tunnel-frame.ts';
 
 export class Capture {
   readonly file: string;
@@ -23,8 +26,11 @@ export class Capture {
     this.#tcpdump = tcpdump;
   }
 
-  /** Begins to record an interface; `filter` is a pcap filter. Later frames are in the file after stop(). */
-  static async start(namespace: Namespace, nic: string, filter = ''): Promise<Capture> {
+  /**
+   * Begins to record an interface; `filter` is a pcap filter. Later frames are in the file after stop(). Of each frame all
+   * is kept, or the first `headBytes`: then bursts of thousands fit into the buffer too.
+   */
+  static async start(namespace: Namespace, nic: string, filter = '', headBytes = 0): Promise<Capture> {
     const { lab } = namespace;
     const file = join(lab.dir, `capture-${namespace.name}-${nic}-${captures++}.pcap`);
     const options = [
@@ -36,7 +42,7 @@ export class Capture {
       '-B',
       '16384',
       '-s',
-      '0',
+      `${headBytes}`,
       '-Z',
       'root',
       '-w',
@@ -69,9 +75,32 @@ export class Capture {
   decode(displayFilter: string, fields: readonly string[]): Promise<string[][]> {
     return decode(this.#lab, this.file, displayFilter, fields);
   }
+
+  /** The same with every occurrence of a field on its own; a field that a frame does not have is an empty array. */
+  async frames<Field extends string>(
+    displayFilter: string,
+    fields: readonly Field[],
+  ): Promise<Record<Field, string[]>[]> {
+    const rows = await tsharkRows(this.#lab, this.file, displayFilter, fields, OCCURRENCES);
+    return rows.map((row) => {
+      const values = fields.map((field, index) => {
+        const text = row[index] ?? '';
+        return [field, text === '' ? [] : text.split(OCCURRENCES)] as const;
+      });
+      return Object.fromEntries(values) as Record<Field, string[]>;
+    });
+  }
+
+  /** The NVGRE frames among those that pass the display filter. */
+  async tunnels(displayFilter = 'gre'): Promise<TunnelFrame[]> {
+    return (await this.frames(`gre && (${displayFilter})`, TUNNEL_FIELDS)).map(readTunnel);
+  }
 }
 
 let captures = 0;
+
+/** Between the occurrences of a field; no decoded value contains it. */
+const OCCURRENCES = '|';
 
 /** Decodes a capture file with tshark; see Capture.decode. */
 export async function decode(
@@ -80,18 +109,24 @@ export async function decode(
   displayFilter: string,
   fields: readonly string[],
 ): Promise<string[][]> {
+  const rows = await tsharkRows(lab, file, displayFilter, fields, ',');
+  return rows.filter((row) => row.length > 1 || row[0] !== '');
+}
+
+async function tsharkRows(
+  lab: Lab,
+  file: string,
+  displayFilter: string,
+  fields: readonly string[],
+  between: string,
+): Promise<string[][]> {
   const columns = fields.flatMap((field) => ['-e', field]);
+  const form = ['-T', 'fields', '-E', 'separator=/t', '-E', `aggregator=${between}`];
   // No name resolution, no checks across packets: each frame is told as it is.
-  const args = ['-n', '-r', file, '-Y', displayFilter, '-T', 'fields', '-E', 'separator=/t', ...columns];
+  const args = ['-n', '-r', file, '-Y', displayFilter, ...form, ...columns];
   const { stdout } = await lab.runChecked('tshark', args, { timeoutMs: 60_000 });
   return stdout
     .split('\n')
-    .filter((line) => line !== '')
+    .slice(0, -1)
     .map((line) => line.split('\t'));
-}
-
-/** VSID and FlowID of a `gre.key` as tshark prints it. */
-export function keyParts(key: string): { vsid: number; flowId: number } {
-  const value = Number(key);
-  return { vsid: Math.floor(value / 256), flowId: value % 256 };
 }

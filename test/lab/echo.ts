@@ -27,7 +27,7 @@ export interface AskOptions {
   timeoutMs?: number;
 }
 
-/** Starts a server called `name` on `udp:ADDRESS:PORT` and `tcp:ADDRESS:PORT` endpoints; resolves when all are open. */
+/** Starts a server called `name` on `udp:` and `tcp:` endpoints (see Endpoint); resolves when all are open. */
 export async function startEcho(
   namespace: Namespace,
   name: string,
@@ -45,7 +45,7 @@ export async function ask(
   options: AskOptions = {},
 ): Promise<(EchoAnswer | null)[]> {
   const { count = 1, word = 'hello', from = '-', fromPort = 0, timeoutMs = 2_000 } = options;
-  const args = ['ask', ...endpoint.split(':'), word, `${count}`, from, `${fromPort}`, `${timeoutMs}`];
+  const args = ['ask', endpoint, word, `${count}`, from, `${fromPort}`, `${timeoutMs}`];
   const { stdout } = await namespace.runChecked([process.execPath, PROGRAM, ...args]);
   return JSON.parse(stdout) as (EchoAnswer | null)[];
 }

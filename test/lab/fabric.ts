@@ -14,11 +14,13 @@ export class Fabric {
     this.namespace = namespace;
   }
 
-  static async create(lab: Lab): Promise<Fabric> {
-    const namespace = await lab.namespace('fabric');
+  /** `short` is the name of its namespace. */
+  static async create(lab: Lab, short = 'fabric'): Promise<Fabric> {
+    const namespace = await lab.namespace(short);
     await lab.bridge(namespace, BRIDGE, []);
     // A switch does not look into packets: where bridge netfilter is there, it would hold back malformed ones.
-    await namespace.run(['sysctl', '-qw', 'net.bridge.bridge-nf-call-iptables=0']);
+    for (const filter of ['iptables', 'ip6tables'])
+      await namespace.run(['sysctl', '-qw', `net.bridge.bridge-nf-call-${filter}=0`]);
     return new Fabric(lab, namespace);
   }
 
@@ -29,8 +31,15 @@ export class Fabric {
   async attach(namespace: Namespace, nic: string, options: { wireFrames: boolean }): Promise<void> {
     const port = `port${this.#ports++}`;
     await this.lab.veth(namespace, nic, this.namespace, port);
-    await this.namespace.ip('link', 'set', port, 'master', BRIDGE);
+    // A switch's port says nothing of its own.
+    await this.namespace.ip('link', 'set', port, 'master', BRIDGE, 'addrgenmode', 'none');
     if (options.wireFrames) await sendWireFrames(this.namespace, port);
+  }
+
+  /** Sets the MTU of the switch; the NICs at its ports are their owners'. */
+  async setMtu(mtu: number): Promise<void> {
+    const ports = Array.from({ length: this.#ports }, (_, index) => `port${index}`);
+    await this.namespace.ipBatch([...ports, BRIDGE].map((name) => `link set ${name} mtu ${mtu}`));
   }
 }
 

@@ -1,6 +1,7 @@
 /**
- * What a gateway leaves in the kernel when its program ends, as it must: the namespaces of its routing contexts, and
- * its pins. A lab takes them away when it closes, and before it starts a gateway of the same instance.
+ * What a node leaves in the kernel when its program ends, as it must: its pins and, of a gateway, the namespaces of its
+ * routing contexts. A lab takes them away when it closes, and before it starts a node of the same instance. Links and
+ * programs go with the node's own namespace.
  */
 import { createHash } from 'node:crypto';
 import { rm } from 'node:fs/promises';
@@ -8,9 +9,9 @@ import { isContextNetns } from '../../src/gateway/names.ts';
 import { runChecked } from './command.ts';
 import { namespaceNames } from './lab.ts';
 
-/** The gateway's instance name in a lab: four characters, always the same for a lab's name. */
-export function instanceOf(labName: string): string {
-  const value = createHash('sha256').update(labName).digest().readUInt32BE() % (36 ** 4 - 10 * 36 ** 3);
+/** Instance name of the node in a namespace: four characters, always the same for a namespace’s name. */
+export function instanceOf(namespace: string): string {
+  const value = createHash('sha256').update(namespace).digest().readUInt32BE() % (36 ** 4 - 10 * 36 ** 3);
   return (value + 10 * 36 ** 3).toString(36);
 }
 

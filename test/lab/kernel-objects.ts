@@ -1,4 +1,4 @@
-/** The identity of everything that a gateway has made in the kernel: equal before and after means nothing was remade. */
+/** The identity of everything that a node has made in the kernel: equal before and after means nothing was remade. */
 import { readdirSync } from 'node:fs';
 import { OWNER } from '../../src/encap/core.ts';
 import { BpfMap } from '../../src/linux/bpf-map.ts';
@@ -7,8 +7,10 @@ import { attachedClsact } from '../../src/linux/clsact.ts';
 import { inNetns, netnsInode } from '../../src/linux/netns.ts';
 import { nftList } from '../../src/linux/nftables.ts';
 import { attachedTc } from '../../src/linux/tc.ts';
-import type { GatewayNode } from './gateway-node.ts';
+import { natTable } from '../../src/nat/ruleset.ts';
+import { ROUTE_PROTOCOL } from '../../src/node/provider-routes.ts';
 import { contextNamespaces, pinDirectory } from './gateway-remains.ts';
+import type { NodeProcess } from './node-process.ts';
 
 interface Link {
   ifindex: number;
@@ -39,11 +41,15 @@ function pins(instance: string): Record<string, number> {
 }
 
 /** Index, name and MAC of links, and the program on each: inodes of namespaces, handles of rules, ids of maps. */
-export async function kernelObjects(node: GatewayNode): Promise<Record<string, unknown>> {
+export async function kernelObjects(node: NodeProcess): Promise<Record<string, unknown>> {
   const links = JSON.parse(await node.namespace.ip('-json', 'link', 'show')) as Link[];
   const programs = inNetns(node.namespace.name, () =>
     links.map(({ ifindex }) => attachedTc(ifindex, 'ingress', OWNER) ?? attachedClsact(ifindex, 'ingress')),
   );
+  const routes = async (family: string): Promise<object[]> =>
+    JSON.parse(
+      await node.namespace.ip('-json', family, 'route', 'show', 'table', 'main', 'proto', ROUTE_PROTOCOL),
+    ) as object[];
   const objects: Record<string, unknown> = {
     pins: pins(node.instance),
     links: links.map(({ ifindex, ifname, address }, i) => ({
@@ -52,12 +58,16 @@ export async function kernelObjects(node: GatewayNode): Promise<Record<string, u
       address,
       program: programs[i],
     })),
+    // What makes the uplink hear of IPv6 addresses that are on no interface of the node's.
+    proxies: JSON.parse(await node.namespace.ip('-json', '-6', 'neigh', 'show', 'proxy')) as object[],
+    providerRoutes: [...(await routes('-4')), ...(await routes('-6'))],
   };
   for (const netns of (await contextNamespaces(node.instance)).sort()) {
     const show = (...what: string[]): Promise<string> => node.namespace.ip('-n', netns, '-json', ...what);
     objects[netns] = {
       inode: String(netnsInode(netns)),
-      ruleset: withoutCounters(inNetns(netns, () => nftList({ family: 'ip', table: 'hnvgw' }))),
+      ruleset: withoutCounters(inNetns(netns, () => nftList(natTable))),
+      // Without a family, each of these shows both; routes of one table would be IPv4's alone.
       addresses: (JSON.parse(await show('addr', 'show')) as object[]).map((link) => withoutCounters(link)),
       routes: await show('route', 'show', 'table', 'all'),
       neighbours: await show('neigh', 'show', 'nud', 'permanent'),

@@ -2,31 +2,39 @@
  * NVGRE frames built byte by byte from RFC 7637, independently of the product's own code, with any field wrong on
  * demand: what a hostile or broken host could send.
  */
+import ipaddr from 'ipaddr.js';
+import { familyOf } from './address.ts';
+
+const GRE = 47;
 
 export interface FrameFields {
   /** Outer Ethernet: destination is the gateway's NIC. */
   destinationMac: string;
   sourceMac: string;
-  /** Outer addresses. */
+  /** Outer addresses, both of one family. */
   from: string;
   to: string;
+  /** Extension header of an outer IPv6 packet: its number, and its bytes, which begin with GRE's number. */
+  extension?: { protocol: number; bytes: Buffer };
   /** First 16 bits of the GRE header; 0x2000 is right. */
   greFlags?: number;
   greProtocol?: number;
   vsid: number;
   flowId?: number;
-  /** Outer flags and fragment offset; 0x4000 (DF) is usual. */
+  /** Flags and fragment offset of an outer IPv4 packet; 0x4000 (DF) is usual. */
   fragment?: number;
   innerDestinationMac: string;
   innerSourceMac: string;
   /** VLAN tag of the inner frame, absent normally. */
   innerVlan?: number;
-  /** Inner IPv4 packet, complete. */
+  /** Inner IPv4 or IPv6 packet, complete. */
   inner: Buffer;
+  /** Its EtherType; by default that of its version. */
+  innerType?: number;
 }
 
 const mac = (text: string): Buffer => Buffer.from(text.replaceAll(':', ''), 'hex');
-const ip = (text: string): Buffer => Buffer.from(text.split('.').map(Number));
+const ip = (text: string): Buffer => Buffer.from(ipaddr.parse(text).toByteArray());
 const word = (value: number): Buffer => {
   const bytes = Buffer.alloc(2);
   bytes.writeUInt16BE(value);
@@ -60,6 +68,12 @@ export function ipv4(
   ]);
   head.writeUInt16BE(checksum(head), 10);
   return Buffer.concat([head, payload]);
+}
+
+/** An IPv6 packet without extension headers. */
+function ipv6(source: string, destination: string, protocol: number, payload: Buffer): Buffer {
+  const start = Buffer.from([0x60, 0, 0, 0, ...word(payload.length), protocol, 64]);
+  return Buffer.concat([start, ip(source), ip(destination), payload]);
 }
 
 /** An ICMP echo request with `data` behind its header. */
@@ -100,11 +114,17 @@ export function nvgreFrame(fields: FrameFields): Buffer {
     mac(fields.innerDestinationMac),
     mac(fields.innerSourceMac),
     ...tag,
-    word(0x0800),
+    word(fields.innerType ?? ((fields.inner[0] ?? 0) >> 4 === 6 ? 0x86dd : 0x0800)),
     fields.inner,
   ]);
-  const outer = ipv4(fields.from, fields.to, 47, gre, fields.fragment ?? 0x4000);
-  return Buffer.concat([mac(fields.destinationMac), mac(fields.sourceMac), word(0x0800), outer]);
+  const macs = [mac(fields.destinationMac), mac(fields.sourceMac)];
+  const { from, to, fragment = 0x4000, extension } = fields;
+  if (familyOf(from) === 6) {
+    const payload = extension === undefined ? gre : Buffer.concat([extension.bytes, gre]);
+    const outer = ipv6(from, to, extension?.protocol ?? GRE, payload);
+    return Buffer.concat([...macs, word(0x86dd), outer]);
+  }
+  return Buffer.concat([...macs, word(0x0800), ipv4(from, to, GRE, gre, fragment)]);
 }
 
 /** What the test reads of a received NVGRE frame; undefined when it is none. */

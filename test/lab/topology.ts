@@ -3,10 +3,11 @@
  * use the same addresses. `buildTopology` makes it; `provisionTenants` tells the gateway through its REST API what
  * the hosts know already.
  */
+import { routerAddress } from './address.ts';
 import type { ApiClient } from './api-client.ts';
 import { Fabric } from './fabric.ts';
 import { GatewayNode, PROVIDER_NIC, UPLINK_NIC } from './gateway-node.ts';
-import { type PolicyRecord, routerAddress, type TenantPolicy } from './hnv-flows.ts';
+import type { PolicyRecord, TenantPolicy } from './hnv-flows.ts';
 import { Internet } from './internet.ts';
 import type { Lab } from './lab.ts';
 import { OvsHost } from './ovs-host.ts';
@@ -136,7 +137,7 @@ export function tenantPolicy(tenant: Tenant): TenantPolicy {
       { vsid: tenant.gatewayVsid, prefix: GATEWAY_SUBNET },
     ],
     records: tenantRecords(tenant),
-    defaultRoute: gatewayRecord(tenant),
+    routes: [{ prefix: '0.0.0.0/0', nextHop: GATEWAY_CUSTOMER_ADDRESS }],
   };
 }
 
@@ -207,7 +208,8 @@ async function provisionTenant(
   });
 }
 
-function gatewayRecord(tenant: Tenant): PolicyRecord {
+/** The gateway's `.2`. */
+export function gatewayRecord(tenant: Tenant): PolicyRecord {
   return {
     ip: GATEWAY_CUSTOMER_ADDRESS,
     mac: tenant.gatewayMac,

@@ -4,16 +4,17 @@
  */
 import { once } from 'node:events';
 import { createServer } from 'node:http';
+import { readEndpoint } from './endpoint.ts';
 
 const [name = '', ...endpoints] = process.argv.slice(2);
 
 for (const endpoint of endpoints) {
-  const [address = '', port = ''] = endpoint.split(':');
+  const { address, port } = readEndpoint(`tcp:${endpoint}`);
   const server = createServer((request, response) => {
     const body = JSON.stringify({ server: name, yourAddress: request.socket.remoteAddress });
     response.writeHead(200, { 'content-type': 'application/json', connection: 'close' }).end(`${body}\n`);
   });
-  server.listen(Number(port), address);
+  server.listen(port, address);
   await once(server, 'listening');
 }
 process.stdout.write('listening\n');

@@ -11,6 +11,8 @@ import {
   readContext,
 } from '../../src/gateway/context-state.ts';
 import { ip, ipBatch } from '../../src/linux/iproute2.ts';
+import { inNetns } from '../../src/linux/netns.ts';
+import { writeSysctl } from '../../src/linux/sysctl.ts';
 import type { ContextPlan } from '../../src/policy/plan.ts';
 
 const netns = `gc${process.pid}`;
@@ -31,8 +33,10 @@ function numbers(seed: number): (limit: number) => number {
 }
 
 const base: ContextPlan = {
-  ...{ vsid: 5002, address: '10.254.254.2', mac: '02:00:00:50:02:02', routerAddress: '10.254.254.1' },
-  ...{ providerAddress: '192.168.1.20', tenantPrefixes: ['10.1.1.0/24', '10.254.254.0/29'] },
+  ...{ vsid: 5002, mac: '02:00:00:50:02:02', providerAddress: '192.168.1.20' },
+  addresses: ['10.254.254.2', 'fd00:fe::2'],
+  routerAddresses: ['10.254.254.1', 'fd00:fe::1'],
+  tenantPrefixes: ['10.1.1.0/24', '10.254.254.0/29', 'fd00:1::/64', 'fd00:fe::/64'],
 };
 const MTU = { tenant: 1458, external: 1500 };
 
@@ -40,25 +44,47 @@ const MTU = { tenant: 1458, external: 1500 };
 function anyContext(pick: (limit: number) => number): ContextState {
   const some = (list: readonly string[]): string[] => list.filter(() => pick(2) === 0);
   const gatewaySubnet = ['10.254.254', '10.254.253'][pick(2)];
+  const gatewaySubnet6 = ['fd00:fe:', 'fd00:fd:'][pick(2)];
+  // IPv4 alone, both families, IPv6 alone.
+  const families = [[4], [4, 6], [6]][pick(3)] ?? [];
+  const both = <T>(four: T, six: T): T[] => families.map((family) => (family === 4 ? four : six));
   const plan: ContextPlan = {
     ...base,
-    address: `${gatewaySubnet}.${2 + pick(2)}`,
-    routerAddress: `${gatewaySubnet}.1`,
+    addresses: both(`${gatewaySubnet}.${2 + pick(2)}`, `${gatewaySubnet6}:${2 + pick(2)}`),
+    routerAddresses: both(`${gatewaySubnet}.1`, `${gatewaySubnet6}:1`),
     mac: `02:00:00:50:02:0${pick(3)}`,
     // Prefixes in and around each other, the gateway's own subnet, and the default.
-    tenantPrefixes: [
-      `${gatewaySubnet}.0/29`,
-      ...some(['0.0.0.0/0', `${gatewaySubnet}.1/32`]),
-      ...some(['10.1.1.0/24', '10.1.0.0/16', '10.1.1.8/29', '172.16.0.0/12', '10.9.0.0/30', '192.0.2.1/32']),
-    ],
+    tenantPrefixes: both(
+      [
+        `${gatewaySubnet}.0/29`,
+        ...some(['0.0.0.0/0', `${gatewaySubnet}.1/32`]),
+        ...some([
+          '10.1.1.0/24',
+          '10.1.0.0/16',
+          '10.1.1.8/29',
+          '172.16.0.0/12',
+          '10.9.0.0/30',
+          '192.0.2.1/32',
+        ]),
+      ],
+      [
+        `${gatewaySubnet6}:/64`,
+        ...some(['::/0', `${gatewaySubnet6}:1/128`]),
+        ...some(['fd00:1::/64', 'fd00:1::/48', 'fd00:1::8/125', 'fd00::/16', 'fd00:2::5/128', 'fc00::/7']),
+      ],
+    ).flat(),
   };
-  const externals = some(['198.51.100.101', '198.51.100.102', '203.0.113.7', '203.0.113.8']);
+  const externals = [
+    ...some(['198.51.100.101', '198.51.100.102', '203.0.113.7', '203.0.113.8']),
+    ...some(['2001:db8:100::101', '2001:db8:100::102', '2001:db8:200::7']),
+  ];
   return desiredContext(plan, externals, { tenant: 1358 + 100 * pick(3), external: 1400 + 100 * pick(2) });
 }
 
 /** The namespace as Contexts makes it, for a context whose MAC address it has from the beginning. */
 async function newNamespace(want: ContextState): Promise<void> {
   await ip(['netns', 'add', netns]);
+  inNetns(netns, () => writeSysctl('net/ipv6/conf/all/addr_gen_mode', '1'));
   const mtu = (link: string): string => String(want.mtu.get(link));
   await ipBatch(
     [
@@ -112,7 +138,7 @@ for (let seed = 1; seed <= SEQUENCES; seed++) {
 }
 
 t.test('whatever a hand has changed is put right', async (t) => {
-  const want = desiredContext(base, ['198.51.100.101', '203.0.113.7'], MTU);
+  const want = desiredContext(base, ['198.51.100.101', '203.0.113.7', '2001:db8:100::101'], MTU);
   await newNamespace(want);
   await ipBatch(contextCommands(freshContext(want), want), { netns });
   const damages: string[][][] = [
@@ -130,7 +156,14 @@ t.test('whatever a hand has changed is put right', async (t) => {
       ['neigh', 'del', '10.254.254.1', 'dev', 'hnv'],
     ],
     [['neigh', 'replace', '10.254.254.1', 'lladdr', '02:00:00:00:00:99', 'nud', 'permanent', 'dev', 'hnv']],
-    [['link', 'set', 'hnv', 'mtu', '1200', 'address', '02:00:00:00:00:99']],
+    [['addr', 'add', '2001:db8:77::1/64', 'dev', 'ext', 'nodad']],
+    [['addr', 'del', '2001:db8:100::101/128', 'dev', 'ext']],
+    [['route', 'del', 'fd00:1::/64', 'dev', 'hnv']],
+    [['route', 'add', '2001:db8:77::/48', 'dev', 'hnv']],
+    [['route', 'replace', '::/0', 'dev', 'hnv']],
+    [['neigh', 'del', 'fd00:fe::1', 'dev', 'hnv']],
+    [['neigh', 'replace', 'fe80::1', 'lladdr', '02:00:00:00:00:99', 'nud', 'permanent', 'dev', 'ext']],
+    [['link', 'set', 'hnv', 'mtu', '1300', 'address', '02:00:00:00:00:99']],
   ];
   for (const damage of damages) {
     await ipBatch(damage, { netns });
@@ -143,7 +176,7 @@ t.test('whatever a hand has changed is put right', async (t) => {
 
 t.test('a context whose last external address goes and comes back has its way out again', async (t) => {
   const without = desiredContext(base, [], MTU);
-  const having = desiredContext(base, ['198.51.100.101'], MTU);
+  const having = desiredContext(base, ['198.51.100.101', '2001:db8:100::101'], MTU);
   await newNamespace(without);
   let have = freshContext(without);
   for (const want of [having, without, having]) {

@@ -4,7 +4,8 @@
  */
 import t from 'tap';
 import { Capture } from '../lab/capture.ts';
-import { type GatewayNode, PROVIDER_NIC } from '../lab/gateway-node.ts';
+import { dropsBetween, dropsOf } from '../lab/drop-counters.ts';
+import { PROVIDER_NIC } from '../lab/gateway-node.ts';
 import { Lab } from '../lab/lab.ts';
 import type { Namespace } from '../lab/namespace.ts';
 import { echoRequest, type FrameFields, nvgreFrame, udp } from '../lab/nvgre-frame.ts';
@@ -24,25 +25,9 @@ const INTERNET = '198.51.100.1';
 const STRANGER = '192.168.1.66';
 const [HOST] = HOST_ADDRESSES;
 
-type Drops = Record<string, number>;
-
 async function macOf(namespace: Namespace, nic: string): Promise<string> {
   const [link] = JSON.parse(await namespace.ip('-json', 'link', 'show', 'dev', nic)) as { address: string }[];
   return link?.address ?? '';
-}
-
-/** Drops of a tenant, or those that no domain can be charged with. */
-async function drops(gateway: GatewayNode, rdid: string | undefined): Promise<Drops> {
-  if (rdid === undefined)
-    return ((await gateway.api.get('/v1/status')) as { unattributedDrops: Drops }).unattributedDrops;
-  return ((await gateway.api.get(`/v1/routing-domains/${rdid}/counters`)) as { drops: Drops }).drops;
-}
-
-function difference(before: Drops, after: Drops): Drops {
-  const grown = Object.entries(after).map(
-    ([reason, count]) => [reason, count - (before[reason] ?? 0)] as const,
-  );
-  return Object.fromEntries(grown.filter(([, count]) => count !== 0));
 }
 
 t.test('hostile frames on the provider network', { timeout: 120_000 }, async (t) => {
@@ -158,10 +143,10 @@ t.test('hostile frames on the provider network', { timeout: 120_000 }, async (t)
 
   for (const { what, frame, reason, domain } of cases) {
     await t.test(`a frame with ${what} is dropped as ${reason}`, async (t) => {
-      const before = await drops(gateway, domain);
+      const before = await dropsOf(gateway, domain);
       await raw.send(frame);
       const grown = await until('the drop is counted', 5_000, async () => {
-        const now = difference(before, await drops(gateway, domain));
+        const now = dropsBetween(before, await dropsOf(gateway, domain));
         return Object.keys(now).length > 0 && now;
       });
       t.same(grown, { [reason]: 1 });
@@ -171,7 +156,7 @@ t.test('hostile frames on the provider network', { timeout: 120_000 }, async (t)
   await t.test('a frame cut at every byte is dropped, and each cut is counted', async (t) => {
     const reasons = ['outer-truncated', 'inner-truncated', 'inner-malformed'];
     const total = async (): Promise<number> => {
-      const all = [await drops(gateway, undefined), await drops(gateway, CONTOSO.rdid)];
+      const all = [await dropsOf(gateway, undefined), await dropsOf(gateway, CONTOSO.rdid)];
       return all.flatMap((part) => reasons.map((reason) => part[reason] ?? 0)).reduce((a, b) => a + b);
     };
     const before = await total();

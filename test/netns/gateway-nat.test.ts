@@ -217,17 +217,20 @@ t.test('NAT for two tenants with the same inner addresses', { timeout: 120_000 }
     const [portStart, portEnd] = [40_000, 40_063];
     await putNat(CONTOSO, [{ ipAddress: CONTOSO.externalAddress, portStart, portEnd }]);
     for (const protocol of ['udp', 'tcp']) {
-      const asked = contoso.map((vm) =>
-        ask(vm.namespace, `${protocol}:${INTERNET_ADDRESS}:7000`, { count: 30 }),
+      const asked = await Promise.all(
+        contoso.map((vm) => ask(vm.namespace, `${protocol}:${INTERNET_ADDRESS}:7000`, { count: 30 })),
       );
-      const answers = (await Promise.all(asked)).flat();
-      const ports = new Set(answers.map((answer) => answer?.port ?? 0));
-      t.equal(ports.size, 60, 'each conversation has a port of its own');
+      const ports = asked.map((answers) => answers.map((answer) => answer?.port ?? 0));
       t.same(
-        [...ports].filter((port) => port < portStart || port > portEnd),
+        ports.flat().filter((port) => port < portStart || port > portEnd),
         [],
         protocol,
       );
+      // Ports of TCP conversations that have ended are given again when few are left, and one VM may be through before the
+      // other begins; what goes on at the same time never shares one.
+      const simultaneous = protocol === 'udp' ? [ports.flat()] : ports;
+      for (const each of simultaneous)
+        t.equal(new Set(each).size, each.length, 'each conversation has a port of its own');
     }
     t.match(
       await contoso[0].ping(INTERNET_ADDRESS, 1),

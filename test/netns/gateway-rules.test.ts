@@ -2,12 +2,11 @@
  * Each rule of the REST resources broken in turn against a gateway that forwards: every refusal names field and rule, and
  * the data plane is afterwards what it was, to the last map entry and rule.
  */
-import { globSync, readdirSync, readFileSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import { BpfMap } from '../../src/linux/bpf-map.ts';
-import type { GatewayNode } from '../lab/gateway-node.ts';
-import { pinDirectory } from '../lab/gateway-remains.ts';
+import { mapEntries } from '../lab/data-plane-maps.ts';
+import { type GatewayNode, PROVIDER_NIC } from '../lab/gateway-node.ts';
 import { INTERNET_ADDRESS } from '../lab/internet.ts';
 import { kernelObjects } from '../lab/kernel-objects.ts';
 import { Lab } from '../lab/lab.ts';
@@ -22,8 +21,6 @@ import {
 import { until } from '../lab/until.ts';
 
 const SOURCE = fileURLToPath(new URL('../../src/', import.meta.url));
-/** Maps that count or sample traffic. */
-const COUNTING = ['stats', 'drop_scratch', 'drop_samples'];
 
 interface Refusal {
   /** Continues "refuses …". */
@@ -66,7 +63,30 @@ const mapping = (more: object = {}) => ({
   ...{ internalIpAddress: VM1.ip, internalPort: 81, ...more },
 });
 
+/** What stands already beside the tenants, for others to collide with. */
+const PORT = { virtualSubnetId: vsid, macAddress: '02:00:00:50:01:50', customerAddresses: ['10.1.1.50'] };
+const GATEWAY_NEIGHBOUR = {
+  ...{ virtualSubnetId: gatewayVsid, macAddress: '02:00:00:50:02:05', customerAddresses: ['10.254.254.5'] },
+};
+const PROVIDER_ROUTE = {
+  ...{ interface: PROVIDER_NIC, destinationPrefix: '192.168.77.0/24', nextHop: '192.168.1.1', metric: 5 },
+};
+/** A domain whose subnet has as many provider addresses as one without multicast address may have. */
+const CROWDED = {
+  rdid: '44444444-4444-4444-4444-444444444444',
+  vsid: 7004,
+  prefix: '10.4.0.0/16',
+  hosts: 256,
+};
+
 const routingDomains: Refusal[] = [
+  {
+    what: 'to be deleted while it has a port',
+    method: 'DELETE',
+    path: domain(),
+    ...conflict,
+    rule: 'routing-domain-in-use',
+  },
   {
     what: 'a name that is no GUID',
     path: '/v1/routing-domains/contoso',
@@ -151,11 +171,32 @@ const subnets: Refusal[] = [
     pointer: '/addressPrefixes/0',
   },
   {
-    what: 'an IPv6 prefix',
+    what: 'an IPv6 prefix that is too long',
     path: domain('/virtual-subnets/5003'),
-    body: subnet(['10.7.0.0/24', '2001:db8::/64']),
-    rule: 'ipv6-not-supported',
+    body: subnet(['10.7.0.0/24', '2001:db8::/127']),
+    rule: 'prefix-length',
     pointer: '/addressPrefixes/1',
+  },
+  {
+    what: 'an IPv6 prefix with host bits',
+    path: domain('/virtual-subnets/5003'),
+    body: subnet(['10.7.0.0/24', '2001:db8::1/64']),
+    rule: 'prefix-host-bits',
+    pointer: '/addressPrefixes/1',
+  },
+  {
+    what: 'a link-local IPv6 prefix',
+    path: domain('/virtual-subnets/5003'),
+    body: subnet(['fe80::/64']),
+    rule: 'prefix-unicast',
+    pointer: '/addressPrefixes/0',
+  },
+  {
+    what: 'a provider multicast address that is none',
+    path: domain('/virtual-subnets/5003'),
+    body: subnet(['10.7.0.0/24'], { providerMulticastAddress: '192.168.1.1' }),
+    rule: 'address-multicast',
+    pointer: '/providerMulticastAddress',
   },
   {
     what: 'a prefix that is too long',
@@ -322,6 +363,16 @@ const records: Refusal[] = [
     pointer: '/providerAddress',
   },
   {
+    what: 'one provider address too many for copies',
+    path: `/v1/routing-domains/${CROWDED.rdid}/lookup-records/new`,
+    body: record({
+      ...{ customerAddress: '10.4.200.1', virtualSubnetId: CROWDED.vsid, providerAddress: '192.168.200.1' },
+    }),
+    ...conflict,
+    rule: 'subnet-provider-addresses',
+    pointer: '/providerAddress',
+  },
+  {
     what: 'another MAC address for the gateway',
     method: 'PATCH',
     path: domain('/lookup-records/10.254.254.2'),
@@ -370,6 +421,13 @@ const routes: Refusal[] = [
     pointer: '/nextHop',
   },
   {
+    what: 'a next hop of the other family',
+    path: newRoute,
+    body: route({ nextHop: 'fd00:1:1::9' }),
+    rule: 'route-family',
+    pointer: '/nextHop',
+  },
+  {
     what: 'a destination that another route has',
     path: newRoute,
     body: route({ destinationPrefix: '0.0.0.0/0' }),
@@ -400,6 +458,14 @@ const gateways: Refusal[] = [
     body: gateway({ customerAddresses: ['10.254.254.2', '10.254.254.3'] }),
     rule: 'one-address-per-family',
     pointer: '/customerAddresses/1',
+  },
+  {
+    what: 'the address of a port',
+    path: domain('/gateway'),
+    body: gateway({ customerAddresses: GATEWAY_NEIGHBOUR.customerAddresses }),
+    ...conflict,
+    rule: 'gateway-port',
+    pointer: '/customerAddresses/0',
   },
   {
     what: 'a MAC address other than its record’s',
@@ -488,6 +554,13 @@ const nats: Refusal[] = [
     pointer: `${firstMapping}/internalIpAddress`,
   },
   {
+    what: 'a mapping to the other family',
+    path: natPath,
+    body: nat([external()], mapping({ internalIpAddress: 'fd00:1:1::11' })),
+    rule: 'mapping-family',
+    pointer: `${firstMapping}/internalIpAddress`,
+  },
+  {
     what: 'a port that is mapped twice',
     path: natPath,
     body: nat([external()], mapping(), mapping({ internalPort: 82 })),
@@ -531,10 +604,33 @@ const providerAddresses: Refusal[] = [
     rule: 'provider-address-unicast',
   },
   {
-    what: 'an IPv6 address',
-    path: '/v1/provider-addresses/2001:db8::1',
+    what: 'an IPv6 address of the link alone',
+    path: '/v1/provider-addresses/fe80::1',
     body: provider,
-    rule: 'ipv6-not-supported',
+    rule: 'provider-address-unicast',
+  },
+  {
+    what: 'the interface of a port',
+    path: '/v1/provider-addresses/192.168.1.99',
+    body: { ...provider, interface: 'tap1' },
+    ...conflict,
+    rule: 'provider-interface-port',
+    pointer: '/interface',
+  },
+  {
+    what: 'to be deleted while a route needs it',
+    method: 'DELETE',
+    path: `/v1/provider-addresses/${GATEWAY_ADDRESS}`,
+    ...conflict,
+    rule: 'provider-address-in-use',
+  },
+  {
+    what: 'another interface while a route needs it',
+    path: `/v1/provider-addresses/${GATEWAY_ADDRESS}`,
+    body: { ...provider, interface: 'pa9' },
+    ...conflict,
+    rule: 'provider-address-in-use',
+    pointer: '/interface',
   },
   {
     what: 'an external address',
@@ -559,6 +655,120 @@ const providerAddresses: Refusal[] = [
   },
 ];
 
+const newProviderRoute = '/v1/provider-routes/new';
+const providerRoutes: Refusal[] = [
+  {
+    what: 'a next hop that is nobody’s neighbour',
+    path: newProviderRoute,
+    body: { ...PROVIDER_ROUTE, nextHop: '192.168.2.1' },
+    rule: 'provider-route-neighbour',
+    pointer: '/nextHop',
+  },
+  {
+    what: 'this node itself as next hop',
+    path: newProviderRoute,
+    body: { ...PROVIDER_ROUTE, nextHop: GATEWAY_ADDRESS },
+    rule: 'provider-route-neighbour',
+    pointer: '/nextHop',
+  },
+  {
+    what: 'a next hop of the other family',
+    path: newProviderRoute,
+    body: { ...PROVIDER_ROUTE, nextHop: 'fd00:a::1' },
+    rule: 'route-family',
+    pointer: '/nextHop',
+  },
+  {
+    what: 'a destination that another route has',
+    path: newProviderRoute,
+    body: { ...PROVIDER_ROUTE, nextHop: '192.168.1.2' },
+    ...conflict,
+    rule: 'provider-route-unique',
+    pointer: '/destinationPrefix',
+  },
+];
+
+const newPort = '/v1/ports/tap9';
+const port = (more: object = {}) => ({
+  ...{ virtualSubnetId: vsid, macAddress: '02:00:00:50:01:59', customerAddresses: ['10.1.1.59'] },
+  ...more,
+});
+const ports: Refusal[] = [
+  {
+    what: 'a name that no interface can have',
+    path: '/v1/ports/tap:9',
+    body: port(),
+    rule: 'pattern',
+    breaks: 'interface-name',
+  },
+  {
+    what: 'the interface of a provider address',
+    path: `/v1/ports/${PROVIDER_NIC}`,
+    body: port(),
+    ...conflict,
+    rule: 'port-provider-interface',
+  },
+  {
+    what: 'a VSID without MAC address',
+    path: newPort,
+    body: { virtualSubnetId: vsid },
+    rule: 'port-mac',
+    pointer: '/macAddress',
+  },
+  {
+    what: 'a MAC address without VSID',
+    path: newPort,
+    body: { macAddress: '02:00:00:50:01:59' },
+    rule: 'port-outside',
+    pointer: '/macAddress',
+  },
+  {
+    what: 'the VSID of nobody',
+    path: newPort,
+    body: port({ virtualSubnetId: 7999 }),
+    rule: 'port-vsid',
+    pointer: '/virtualSubnetId',
+  },
+  {
+    what: 'an address outside its subnet',
+    path: newPort,
+    body: port({ customerAddresses: ['10.1.2.59'] }),
+    rule: 'address-in-subnet',
+    pointer: '/customerAddresses/0',
+  },
+  {
+    what: 'an address twice',
+    path: newPort,
+    body: port({ customerAddresses: ['10.1.1.59', '10.1.1.59'] }),
+    rule: 'customer-address-once',
+    pointer: '/customerAddresses/1',
+  },
+  {
+    what: 'the MAC address of another port',
+    path: newPort,
+    body: port({ macAddress: PORT.macAddress }),
+    ...conflict,
+    rule: 'port-mac-unique',
+    pointer: '/macAddress',
+  },
+  {
+    what: 'the address of another port',
+    path: newPort,
+    body: port({ customerAddresses: PORT.customerAddresses }),
+    ...conflict,
+    rule: 'port-address-unique',
+    pointer: '/customerAddresses/0',
+  },
+  {
+    what: 'the address of the gateway',
+    path: newPort,
+    body: port({ virtualSubnetId: gatewayVsid, customerAddresses: ['10.254.254.2'] }),
+    ...conflict,
+    rule: 'port-address-unique',
+    pointer: '/customerAddresses/0',
+  },
+];
+
 const groups: Record<string, Refusal[]> = {
   'a routing domain': routingDomains,
   'a virtual subnet': subnets,
@@ -567,6 +777,8 @@ const groups: Record<string, Refusal[]> = {
   'a gateway': gateways,
   NAT: nats,
   'a provider address': providerAddresses,
+  'a provider route': providerRoutes,
+  'a port': ports,
 };
 
 /** Names of all rules that the source can refuse by. */
@@ -584,18 +796,25 @@ function rulesOfSource(): Set<string> {
 }
 
 /** All that packets depend on. */
-async function dataPlane(node: GatewayNode): Promise<unknown> {
-  const directory = pinDirectory(node.instance);
-  const maps: Record<string, string[]> = {};
-  for (const generation of readdirSync(directory))
-    for (const name of readdirSync(`${directory}/${generation}/maps`)) {
-      if (COUNTING.includes(name)) continue;
-      const map = BpfMap.openPinned(`${directory}/${generation}/maps/${name}`);
-      const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
-      maps[name] = (map?.entries() ?? []).map(([key, value]) => `${hex(key)} ${hex(value)}`).sort();
-      map?.close();
-    }
-  return { maps, objects: await kernelObjects(node) };
+const dataPlane = async (node: GatewayNode): Promise<{ maps: unknown; objects: unknown }> => ({
+  maps: mapEntries(node.instance),
+  objects: await kernelObjects(node),
+});
+
+/** Gives the node what stands beside the tenants. */
+async function provisionNeighbours(node: GatewayNode): Promise<void> {
+  await node.api.put('/v1/provider-routes/away', PROVIDER_ROUTE);
+  await node.api.put('/v1/ports/tap1', PORT);
+  await node.api.put('/v1/ports/tap2', GATEWAY_NEIGHBOUR);
+  const base = `/v1/routing-domains/${CROWDED.rdid}`;
+  await node.api.put(base, { name: 'crowded' });
+  await node.api.put(`${base}/virtual-subnets/${CROWDED.vsid}`, subnet([CROWDED.prefix]));
+  for (let host = 0; host < CROWDED.hosts; host++) {
+    const more = { customerAddress: `10.4.100.${host}`, providerAddress: `192.168.100.${host}` };
+    const last = host === CROWDED.hosts - 1 ? '?wait=10s' : '';
+    const body = record({ ...more, virtualSubnetId: CROWDED.vsid });
+    await node.api.put(`${base}/lookup-records/${host}${last}`, body);
+  }
 }
 
 t.test(
@@ -607,12 +826,16 @@ t.test(
     const { gateway: node, contoso, fabrikam } = await buildTopology(lab);
     await node.start();
     await provisionTenants(node.api);
+    await provisionNeighbours(node);
     for (const vm of [contoso[0], fabrikam[0]])
       await until('the way is warm', 10_000, async () => (await vm.ping(INTERNET_ADDRESS, 1)).received === 1);
     const before = await dataPlane(node);
     t.match(
       before,
-      { maps: { records: { length: 6 }, externals: { length: 2 } } },
+      {
+        maps: { records: { length: 6 + CROWDED.hosts }, externals: { length: 2 } },
+        objects: { providerRoutes: [{ dst: PROVIDER_ROUTE.destinationPrefix }] },
+      },
       'the snapshot sees the tables',
     );
     const revision = async () => ((await node.api.get('/v1/status')) as { revision: number }).revision;

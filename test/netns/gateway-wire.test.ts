@@ -27,11 +27,14 @@ import {
   HOST_ADDRESSES,
   provisionTenants,
 } from '../lab/topology.ts';
-import { VM_MTU } from '../lab/vm.ts';
+import { VM_MTU, VM_NIC } from '../lab/vm.ts';
 
 const [HOST] = HOST_ADDRESSES;
 const FLOWS = 32;
 const TRANSFER_BYTES = 3_000_000;
+/** IP and TCP, IP and UDP, without options. */
+const TCP_HEADERS = 40;
+const UDP_HEADERS = 28;
 const TRANSFER_PROGRAM = fileURLToPath(new URL('../lab/transfer-server.ts', import.meta.url));
 
 async function macOf(namespace: Namespace, nic: string): Promise<string> {
@@ -187,69 +190,140 @@ t.test('NVGRE on the wire', { timeout: 120_000 }, async (t) => {
     });
   });
 
-  await t.test('large transfers complete though the server believes in segments of 1460 bytes', async (t) => {
-    const served = await internet.namespace.spawn([
-      process.execPath,
-      TRANSFER_PROGRAM,
-      FAR_ADDRESS,
-      '8000',
-      `${TRANSFER_BYTES}`,
-    ]);
-    await served.waitFor(/^listening$/);
-    // The VM claims the usual segment size, as one does whose MTU nobody has told it.
-    await vm.namespace.ip('route', 'replace', 'default', 'via', vm.spec.gateway, 'advmss', '1460');
-    const file = join(lab.dir, 'transfer');
-    const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex');
-    const curl = (...args: string[]) =>
-      vm.namespace.runChecked([
-        'curl',
-        '-sS',
-        '--noproxy',
-        '*',
-        '--max-time',
-        '20',
-        ...args,
-        `http://${FAR_ADDRESS}:8000/`,
+  /** What passes the uplink while `work` goes on, of conversations with the outside's address. */
+  const uplinkDuring = async (outside: string, work: () => Promise<unknown>): Promise<Capture> => {
+    const capture = await Capture.start(gateway.namespace, UPLINK_NIC, `host ${outside}`);
+    await work();
+    await capture.stop();
+    return capture;
+  };
+  const fragmentationNeeded = 'icmp.type == 3 && icmp.code == 4';
+
+  await t.test(
+    'TCP sides are told the segments that fit, whatever they claim, and need no ICMP',
+    async (t) => {
+      const served = await internet.namespace.spawn([
+        process.execPath,
+        TRANSFER_PROGRAM,
+        FAR_ADDRESS,
+        '8000',
+        `${TRANSFER_BYTES}`,
       ]);
-    const download = async () => {
-      const { stdout } = await curl('-D', '-', '-o', file);
-      const bytes = await readFile(file);
-      t.equal(bytes.length, TRANSFER_BYTES);
-      t.equal(sha256(bytes), /x-sha256: (\w+)/.exec(stdout)?.[1]);
-    };
-    const uplinkDuring = async (work: () => Promise<unknown>) => {
-      const capture = await Capture.start(gateway.namespace, UPLINK_NIC, `host ${FAR_ADDRESS}`);
-      await work();
-      await capture.stop();
-      return capture;
-    };
-
-    await t.test('when its interface cuts super-packets late', async () => {
-      const capture = await uplinkDuring(download);
-      t.not((await capture.decode('icmp.type == 3 && icmp.code == 4', ['icmp.mtu'])).length, 0);
-    });
-
-    await t.test('when each segment comes alone', async (t) => {
-      await internet.namespace.ip('route', 'flush', 'cache');
+      await served.waitFor(/^listening$/);
+      // The VM claims the usual segment size, as one does whose MTU nobody has told it.
+      await vm.namespace.ip('route', 'replace', 'default', 'via', vm.spec.gateway, 'advmss', '1460');
       await sendWireFrames(internet.namespace, Internet.nic);
-      const capture = await uplinkDuring(download);
-      const told = await capture.decode('icmp.type == 3 && icmp.code == 4', ['icmp.mtu', 'ip.src', 'ip.dst']);
-      t.not(told.length, 0, 'the context says what fits');
-      // The quoted packet is the server's own: the tenant's address is not in it.
-      const { externalAddress } = CONTOSO;
-      for (const row of told)
-        t.same(row, [`${VM_MTU}`, `${externalAddress},${FAR_ADDRESS}`, `${FAR_ADDRESS},${externalAddress}`]);
-      const sizes = (await capture.decode(`tcp && !icmp && ip.src == ${FAR_ADDRESS}`, ['ip.len']))
-        .flat()
-        .map(Number);
-      t.equal(Math.max(...sizes), 1500, 'the server has tried larger ones');
-      t.ok(sizes.filter((size) => size === VM_MTU).length > 2000, 'and keeps to it then');
+      const file = join(lab.dir, 'transfer');
+      const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex');
+      const curl = (...args: string[]) =>
+        vm.namespace.runChecked([
+          'curl',
+          '-sS',
+          '--noproxy',
+          '*',
+          '--max-time',
+          '20',
+          ...args,
+          `http://${FAR_ADDRESS}:8000/`,
+        ]);
+      /** Segment sizes that the two sides of each conversation offer, as a link shows them. */
+      const offered = async (capture: Capture) =>
+        new Set((await capture.decode('tcp.flags.syn == 1', ['tcp.options.mss_val'])).flat());
+
+      const inside = await Capture.start(vm.namespace, VM_NIC, 'tcp');
+      const capture = await uplinkDuring(FAR_ADDRESS, async () => {
+        await t.test('a download', async (t) => {
+          const { stdout } = await curl('-D', '-', '-o', file);
+          const bytes = await readFile(file);
+          t.equal(bytes.length, TRANSFER_BYTES);
+          t.equal(sha256(bytes), /x-sha256: (\w+)/.exec(stdout)?.[1]);
+        });
+        await t.test('and an upload', async (t) => {
+          const bytes = randomBytes(TRANSFER_BYTES);
+          await writeFile(file, bytes);
+          t.equal((await curl('-T', file)).stdout, sha256(bytes));
+        });
+      });
+      await inside.stop();
+      const fitting = `${VM_MTU - TCP_HEADERS}`;
+      t.strictSame(
+        await offered(inside),
+        new Set(['1460', fitting]),
+        'the VM claims 1460 and hears what fits',
+      );
+      t.strictSame(await offered(capture), new Set([fitting, '1460']), 'and so does the server');
+      t.same(
+        await capture.decode('tcp.flags.syn == 1 && tcp.flags.ack == 0 && tcp.options.mss_val == 1460', [
+          'frame.number',
+        ]),
+        [],
+        'which was told what fits',
+      );
+      const sizes = (await capture.decode(`tcp && ip.src == ${FAR_ADDRESS}`, ['ip.len'])).flat().map(Number);
+      t.equal(Math.max(...sizes), VM_MTU, 'nothing that the server sends is too large');
+      t.ok(sizes.filter((size) => size === VM_MTU).length > 2000, 'and most of it just fits');
+      t.same(await capture.decode(fragmentationNeeded, ['icmp.mtu']), [], 'so nobody has to say so');
+    },
+  );
+
+  await t.test('UDP from outside that is too large for the tunnel', async (t) => {
+    const { externalAddress } = CONTOSO;
+    const [externalPort, internalPort] = [7001, 7002];
+    await gateway.api.put(`/v1/routing-domains/${CONTOSO.rdid}/nat?wait=10s`, {
+      externalAddresses: [{ ipAddress: externalAddress }],
+      staticMappings: [
+        {
+          ...{ protocol: 'udp', externalIpAddress: externalAddress, externalPort },
+          ...{ internalIpAddress: vm.ip, internalPort },
+        },
+      ],
+    });
+    await startEcho(vm.namespace, 'vm', [`udp:0.0.0.0:${internalPort}`]);
+    const outside = internet.namespace;
+    const send = (bytes: number, timeoutMs = 2_000) =>
+      ask(outside, `udp:${externalAddress}:${externalPort}`, { word: 'x'.repeat(bytes), timeoutMs });
+    const whole = 1500 - UDP_HEADERS;
+
+    await t.test('with DF, the external address says by ICMP what fits', async (t) => {
+      const capture = await uplinkDuring(externalAddress, async () => {
+        t.same(await send(whole, 500), [null], 'the first one is lost');
+        t.match(await send(whole), [{ server: 'vm', said: 'x'.repeat(whole) }], 'the sender heeds it');
+      });
+      t.same(
+        await capture.decode(fragmentationNeeded, ['icmp.mtu', 'ip.src', 'ip.dst', 'ip.len', 'udp.dstport']),
+        [
+          [
+            `${VM_MTU}`,
+            // The quoted packet is the sender's own: neither the tenant's address nor its port is in it.
+            `${externalAddress},${INTERNET_ADDRESS}`,
+            `${INTERNET_ADDRESS},${externalAddress}`,
+            '576,1500',
+            `${externalPort}`,
+          ],
+        ],
+      );
     });
 
-    await t.test('and uploads too', async (t) => {
-      const bytes = randomBytes(TRANSFER_BYTES);
-      await writeFile(file, bytes);
-      t.equal((await curl('-T', file)).stdout, sha256(bytes));
+    await t.test('without DF, it is fragmented on its way and arrives whole', async (t) => {
+      // A locked MTU: the sender does not try to find the way's.
+      await outside.ip(
+        'route',
+        'replace',
+        `${externalAddress}/32`,
+        'dev',
+        Internet.nic,
+        'mtu',
+        'lock',
+        '1500',
+      );
+      const capture = await uplinkDuring(externalAddress, async () => {
+        for (const bytes of [whole, 4_000])
+          t.match(await send(bytes), [{ said: 'x'.repeat(bytes) }], `${bytes}`);
+      });
+      const sent = await capture.decode(`ip.src == ${INTERNET_ADDRESS}`, ['ip.len', 'ip.flags.df']);
+      t.same(sent[0], ['1500', '0'], 'it was too large, and could be cut');
+      t.same(await capture.decode(fragmentationNeeded, ['icmp.mtu']), []);
+      await outside.ip('route', 'del', `${externalAddress}/32`);
     });
   });
 

@@ -24,7 +24,7 @@ t.beforeEach(async () => {
     // Conversations are tracked where a rule asks for it.
     inNetns(name, () =>
       nftScript(
-        'table ip t { chain c { type filter hook input priority 0; ct state established accept; }; }',
+        'table inet t { chain c { type filter hook input priority 0; ct state established accept; }; }',
       ),
     );
     for (const [port, mark] of [
@@ -59,4 +59,26 @@ t.test('without a mark all are forgotten', async (t) => {
   inNetns(netns, () => forgetConversations(undefined));
   t.same(tracked(), []);
   t.same(tracked(other), ['1', '2', '3', '4']);
+});
+
+t.test('conversations of IPv6 are forgotten as those of IPv4 are', async (t) => {
+  for (const [port, mark] of [
+    [1, 0],
+    [2, 0xc6336465],
+    [3, 5],
+  ])
+    conntrack(
+      netns,
+      ...['-I', '-p', 'udp', '-s', 'fd00::1', '-d', 'fd00::2', '--sport', `${port}`, '--dport', '53'],
+      ...['-t', '100', '-m', `${mark}`],
+    );
+  const tracked6 = (): string[] =>
+    [...conntrack(netns, '-L', '-f', 'ipv6').matchAll(/src=fd00::1 .*? sport=(\d+)/g)]
+      .map(([, port = '']) => port)
+      .sort();
+  t.same(tracked6(), ['1', '2', '3']);
+  inNetns(netns, () => forgetConversations(0xc6336465));
+  t.same(tracked6(), ['1', '3']);
+  inNetns(netns, () => forgetConversations(undefined));
+  t.same(tracked6(), []);
 });

@@ -4,7 +4,7 @@ import t from 'tap';
 import { ip } from '../../src/linux/iproute2.ts';
 import { inNetns } from '../../src/linux/netns.ts';
 import { nftList, nftScript } from '../../src/linux/nftables.ts';
-import { applyNat } from '../../src/nat/nat.ts';
+import { applyNat as applyWithMtu } from '../../src/nat/nat.ts';
 import { conversationMark, natTable } from '../../src/nat/ruleset.ts';
 import type { NatPlan, PortMappingPlan } from '../../src/policy/plan.ts';
 
@@ -12,6 +12,11 @@ const netns = `nr${process.pid}`;
 const fresh = `nf${process.pid}`;
 const RDID = '11111111-1111-1111-1111-111111111111';
 const [A, B, C] = ['198.51.100.101', '198.51.100.102', '203.0.113.7'] as const;
+
+const [A6, B6] = ['2001:db8:100::101', '2001:db8:100::102'] as const;
+const MTU = { tenant: 1458, external: 1500 };
+const applyNat = (name: string, rdid: string, policy: NatPlan | undefined): string =>
+  applyWithMtu(name, rdid, policy, MTU);
 
 type Listed = Record<
   string,
@@ -87,6 +92,24 @@ const plans: Record<string, NatPlan | undefined> = {
     mapping({ remotePrefix: '128.0.0.0/2', internalPort: 83 }),
     mapping({ externalAddress: B }),
   ),
+  'one IPv6 address': plan([A6]),
+  'several addresses of both families': plan([A, B6, B, A6]),
+  'a port range of an IPv6 address': {
+    externalAddresses: [{ address: A6, portStart: 1024, portEnd: 2047 }],
+    portMappings: [],
+  },
+  'mappings of both families': plan(
+    [A, A6],
+    mapping(),
+    mapping({ externalAddress: A6, internalAddress: 'fd00:1::12' }),
+    mapping({ externalAddress: A6, internalAddress: 'fd00:1::12', protocol: 'udp', externalPort: 53 }),
+  ),
+  'IPv6 mappings of one port for several remotes': plan(
+    [A6],
+    ...['2001:db8:7::/48', 'fd00::/8', '2001:db8:9::1/128', '8000::/1'].map((remotePrefix, index) =>
+      mapping({ externalAddress: A6, internalAddress: 'fd00:1::12', remotePrefix, internalPort: 80 + index }),
+    ),
+  ),
   'neighbouring ports and addresses': plan(
     [A, B],
     ...[A, B].flatMap((externalAddress) =>
@@ -101,8 +124,9 @@ for (const [what, policy] of Object.entries(plans)) {
     const before = list();
     t.equal(applyNat(netns, RDID, policy), 'unchanged');
     t.same(list(), before);
-    t.equal(elements(before, 'mappings').length, policy?.portMappings.length ?? 0);
-    t.equal(elements(before, 'external').length, policy?.externalAddresses.length ?? 0);
+    const count = (...sets: string[]): number => sets.flatMap((set) => elements(before, set)).length;
+    t.equal(count('mappings', 'mappings6'), policy?.portMappings.length ?? 0);
+    t.equal(count('external', 'external6'), policy?.externalAddresses.length ?? 0);
   });
 }
 
@@ -165,15 +189,17 @@ t.test('a ruleset that is not ours, under our name, is replaced as a whole', asy
 });
 
 t.test('what a hand has changed in sets and source rules is put right', async (t) => {
-  const policy = plan([A, B], mapping());
+  const policy = plan([A, B, A6], mapping());
   applyNat(netns, RDID, policy);
   const right = meaning(list());
   for (const damage of [
-    ['delete', 'element', 'ip', 'hnvgw', 'external', `{ ${B} }`],
-    ['add', 'element', 'ip', 'hnvgw', 'external', `{ ${C} }`],
-    ['flush', 'chain', 'ip', 'hnvgw', 'source'],
-    ['flush', 'map', 'ip', 'hnvgw', 'mappings'],
-    ['add', 'element', 'ip', 'hnvgw', 'mappings', `{ ${A} . tcp . 22 . 0.0.0.0/0 : 10.1.1.11 . 22 }`],
+    ['delete', 'element', 'inet', 'hnvgw', 'external', `{ ${B} }`],
+    ['add', 'element', 'inet', 'hnvgw', 'external', `{ ${C} }`],
+    ['delete', 'element', 'inet', 'hnvgw', 'external6', `{ ${A6} }`],
+    ['flush', 'chain', 'inet', 'hnvgw', 'source'],
+    ['flush', 'chain', 'inet', 'hnvgw', 'segments'],
+    ['flush', 'map', 'inet', 'hnvgw', 'mappings'],
+    ['add', 'element', 'inet', 'hnvgw', 'mappings', `{ ${A} . tcp . 22 . 0.0.0.0/0 : 10.1.1.11 . 22 }`],
     ['flush', 'ruleset'],
   ]) {
     nft(...damage);
@@ -198,21 +224,44 @@ t.test('conversations of an address that is taken away end, and no others', asyn
       encoding: 'utf8',
       stdio: 'pipe',
     });
-  const begin = (external: string, port: number): string =>
-    conntrack(
-      ...['-I', '-p', 'udp', '-s', '10.1.1.11', '-d', '192.0.2.1', '--sport', `${port}`, '--dport', '53'],
-      ...['-r', '192.0.2.1', '-q', external, '--reply-port-src', '53', '--reply-port-dst', `${port}`],
+  const begin = (external: string, port: number): string => {
+    const [inner, remote] = external.includes(':')
+      ? ['fd00:1::11', '2001:db8:9::1']
+      : ['10.1.1.11', '192.0.2.1'];
+    return conntrack(
+      ...['-I', '-p', 'udp', '-s', inner, '-d', remote, '--sport', `${port}`, '--dport', '53'],
+      ...['-r', remote, '-q', external, '--reply-port-src', '53', '--reply-port-dst', `${port}`],
       ...['-t', '100', '-m', `${conversationMark(external)}`],
     );
+  };
   const ports = (): string[] =>
-    [...conntrack('-L').matchAll(/src=10\.1\.1\.11 .*? sport=(\d+)/g)].map(([, port = '']) => port).sort();
-  applyNat(netns, RDID, plan([A, B, C]));
-  for (const [index, address] of [A, B, C, A].entries()) begin(address, 1000 + index);
-  t.same(ports(), ['1000', '1001', '1002', '1003']);
-  applyNat(netns, RDID, plan([A, B, C], mapping()));
-  t.same(ports(), ['1000', '1001', '1002', '1003'], 'a mapping concerns none of them');
-  applyNat(netns, RDID, plan([B, C]));
-  t.same(ports(), ['1001', '1002']);
+    ['ipv4', 'ipv6']
+      .map((family) => conntrack('-L', '-f', family))
+      .flatMap((shown) => [...shown.matchAll(/src=(?:10\.1\.1\.11|fd00:1::11) .*? sport=(\d+)/g)])
+      .map(([, port = '']) => port)
+      .sort();
+  applyNat(netns, RDID, plan([A, B, C, A6, B6]));
+  for (const [index, address] of [A, B, C, A, A6, B6].entries()) begin(address, 1000 + index);
+  t.same(ports(), ['1000', '1001', '1002', '1003', '1004', '1005']);
+  applyNat(netns, RDID, plan([A, B, C, A6, B6], mapping()));
+  t.equal(ports().length, 6, 'a mapping concerns none of them');
+  applyNat(netns, RDID, plan([B, C, A6, B6]));
+  t.same(ports(), ['1001', '1002', '1004', '1005']);
+  applyNat(netns, RDID, plan([B, C, A6]));
+  t.same(ports(), ['1001', '1002', '1004']);
   applyNat(netns, RDID, undefined);
   t.same(ports(), []);
+});
+
+t.test('another MTU of a link changes the clamp of segments, and nothing else', async (t) => {
+  const policy = plan([A, A6], mapping());
+  applyNat(netns, RDID, policy);
+  const before = handles(list(), true).filter((one) => !one.startsWith('rule segments'));
+  t.equal(applyWithMtu(netns, RDID, policy, { ...MTU, tenant: 1438 }), 'changed');
+  t.same(
+    handles(list(), true).filter((one) => !one.startsWith('rule segments')),
+    before,
+  );
+  t.match(nft('list', 'chain', 'inet', 'hnvgw', 'segments'), /ipv4 .* set 1398 .*\n.*ipv6 .* set 1378 /);
+  t.equal(applyWithMtu(netns, RDID, policy, { ...MTU, tenant: 1438 }), 'unchanged');
 });

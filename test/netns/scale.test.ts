@@ -5,11 +5,10 @@
  */
 import { readdirSync } from 'node:fs';
 import t from 'tap';
-import { BpfMap } from '../../src/linux/bpf-map.ts';
 import type { ApiClient } from '../lab/api-client.ts';
+import { mapEntries } from '../lab/data-plane-maps.ts';
 import { Fabric } from '../lab/fabric.ts';
 import { GatewayNode, PROVIDER_NIC, UPLINK_NIC } from '../lab/gateway-node.ts';
-import { pinDirectory } from '../lab/gateway-remains.ts';
 import { Internet } from '../lab/internet.ts';
 import { Lab } from '../lab/lab.ts';
 import { echoRequest, nvgreFrame, readNvgre } from '../lab/nvgre-frame.ts';
@@ -165,12 +164,7 @@ t.test(
     await until('the kernel has let go', 60_000, async () => (await links()).length <= linksBefore.length);
     t.same((await links()).sort(), linksBefore, 'no interface is left');
     t.same(contexts(), [], 'no namespace is left');
-    const [generation = ''] = readdirSync(pinDirectory(node.instance));
-    for (const name of readdirSync(`${pinDirectory(node.instance)}/${generation}/maps`)) {
-      if (['stats', 'drop_scratch', 'drop_samples', 'providers', 'uplinks'].includes(name)) continue;
-      const map = BpfMap.openPinned(`${pinDirectory(node.instance)}/${generation}/maps/${name}`);
-      t.equal(map?.entries().length, 0, `the map ${name} is empty`);
-      map?.close();
-    }
+    for (const [name, entries] of Object.entries(mapEntries(node.instance)))
+      if (name !== 'providers' && name !== 'uplinks') t.same(entries, [], `the map ${name} is empty`);
   },
 );

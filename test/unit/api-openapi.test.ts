@@ -47,6 +47,10 @@ t.test('the document has every route and no other', async (t) => {
     [`${rd}/{rdid}/counters`]: ['get'],
     '/v1/provider-addresses': ['get'],
     '/v1/provider-addresses/{address}': one,
+    '/v1/provider-routes': ['get'],
+    '/v1/provider-routes/{id}': one,
+    '/v1/ports': ['get'],
+    '/v1/ports/{interface}': one,
     '/v1/status': ['get'],
     '/healthz': ['get'],
     '/readyz': ['get'],
@@ -135,8 +139,9 @@ t.test('the answers are what the document says', async (t) => {
     path
       .replace(contosoPath, '/v1/routing-domains/{rdid}')
       .replace(/(virtual-subnets)\/\d+/, '$1/{vsid}')
-      .replace(/(lookup-records|customer-routes)\/\w+/, '$1/{id}')
-      .replace(/(provider-addresses)\/[\d.]+/, '$1/{address}');
+      .replace(/(lookup-records|customer-routes|provider-routes)\/\w+/, '$1/{id}')
+      .replace(/(provider-addresses)\/[\da-f.:]+/, '$1/{address}')
+      .replace(/(ports)\/.+/, '$1/{interface}');
   for (const [path, body] of tenant) {
     const answer = await answered(template(path), path);
     const input = document.paths[template(path)]?.put?.requestBody?.content['application/json']?.schema;

@@ -21,6 +21,9 @@ const gatewaySubnet = `${contosoPath}/virtual-subnets/5002`;
 const gateway = `${contosoPath}/gateway`;
 const nat = `${contosoPath}/nat`;
 const provider = '/v1/provider-addresses/192.0.2.1';
+const fabric = '/v1/provider-routes/fabric';
+const port = '/v1/ports/tap0.1';
+const newPort = '/v1/ports/tap2';
 const external = { ipAddress: '203.0.113.1' };
 const mapping = (bodyOf(nat).staticMappings as object[])[0];
 
@@ -79,7 +82,41 @@ const fieldCases: Case[] = [
   ],
   // One resource by itself
   ['no address', record, { customerAddress: '10.1.1.256' }, 400, '/customerAddress', 'ip-address'],
-  ['IPv6', record, { customerAddress: '2001:db8::1' }, 400, '/customerAddress', 'ipv6-not-supported'],
+  ['v4-mapped IPv6', record, { customerAddress: '::ffff:10.1.1.9' }, 400, '/customerAddress', 'ip-address'],
+  [
+    'a multicast group of a link',
+    subnet,
+    { providerMulticastAddress: '224.0.0.1' },
+    400,
+    '/providerMulticastAddress',
+    'address-multicast',
+  ],
+  ['a port without MAC', port, { macAddress: undefined }, 400, '/macAddress', 'port-mac'],
+  [
+    'a port outside with addresses',
+    port,
+    { virtualSubnetId: undefined, macAddress: undefined, customerAddresses: ['10.1.1.9'] },
+    400,
+    '/customerAddresses',
+    'port-outside',
+  ],
+  [
+    'a route between families',
+    newRoute,
+    { ...bodyOf(route), nextHop: '::' },
+    400,
+    '/nextHop',
+    'route-family',
+  ],
+  [
+    'a mapping between families',
+    nat,
+    { staticMappings: [{ ...mapping, internalIpAddress: '2001:db8:1::9' }] },
+    400,
+    '/staticMappings/0/internalIpAddress',
+    'mapping-family',
+  ],
+  ['a tag of nobody', provider, { vlanId: 4095 }, 400, '/vlanId', 'maximum'],
   ['no prefix', subnet, { addressPrefixes: ['10.1.1.0'] }, 400, '/addressPrefixes/0', 'ip-prefix'],
   ['host bits', subnet, { addressPrefixes: ['10.1.1.1/24'] }, 400, '/addressPrefixes/0', 'prefix-host-bits'],
   [
@@ -281,6 +318,49 @@ const fieldCases: Case[] = [
     '/staticMappings/0/internalIpAddress',
     'address-in-subnet',
   ],
+  ['a port in no subnet', port, { virtualSubnetId: 7000 }, 400, '/virtualSubnetId', 'port-vsid'],
+  ['the MAC of another port', newPort, bodyOf(port), 409, '/macAddress', 'port-mac-unique'],
+  [
+    'the address of another port',
+    newPort,
+    { ...bodyOf(port), macAddress: '02:00:00:aa:bb:02' },
+    409,
+    '/customerAddresses/0',
+    'port-address-unique',
+  ],
+  [
+    'a port that loses its subnet',
+    subnet,
+    { addressPrefixes: ['10.1.1.0/24'] },
+    409,
+    '/addressPrefixes',
+    'virtual-subnet-in-use',
+  ],
+  ['a next hop on no link', fabric, { nextHop: '192.0.3.1' }, 400, '/nextHop', 'provider-route-neighbour'],
+  [
+    'a provider route twice',
+    '/v1/provider-routes/other',
+    bodyOf(fabric),
+    409,
+    '/destinationPrefix',
+    'provider-route-unique',
+  ],
+  [
+    'a provider prefix that a route needs',
+    provider,
+    { prefixLength: 32 },
+    409,
+    '/prefixLength',
+    'provider-address-in-use',
+  ],
+  [
+    'a provider address on a port',
+    provider,
+    { interface: 'tap0.1' },
+    409,
+    '/interface',
+    'provider-interface-port',
+  ],
   ['too long a provider prefix', provider, { prefixLength: 33 }, 400, '/prefixLength', 'prefix-length'],
 ];
 
@@ -321,7 +401,10 @@ const nameCases: [what: string, method: string, path: string, status: number, ru
   ['an id with a slash', 'PUT', `${contosoPath}/lookup-records/a%2Fb`, 400, 'pattern'],
   ['an id of 65 characters', 'PUT', `${contosoPath}/lookup-records/${'a'.repeat(65)}`, 400, 'pattern'],
   ['no address', 'GET', '/v1/provider-addresses/eth0', 400, 'ip-address'],
-  ['an IPv6 provider address', 'PUT', '/v1/provider-addresses/2001:db8::1', 400, 'ipv6-not-supported'],
+  ['a link-local provider address', 'PUT', '/v1/provider-addresses/fe80::1', 400, 'provider-address-unicast'],
+  ['an interface of 16 letters', 'PUT', '/v1/ports/sixteen-letters-', 400, 'pattern'],
+  ['an interface with a slash', 'PUT', '/v1/ports/tap%2F0', 400, 'pattern'],
+  ['an interface with a space', 'PUT', '/v1/ports/tap%200', 400, 'pattern'],
   ['a loopback provider address', 'PUT', '/v1/provider-addresses/127.0.0.1', 400, 'provider-address-unicast'],
   ['a limit of 0', 'GET', '/v1/routing-domains?limit=0', 400, 'minimum'],
   ['a limit of 1001', 'GET', '/v1/routing-domains?limit=1001', 400, 'maximum'],
@@ -368,6 +451,12 @@ t.test('what others depend on is not removed', async (t) => {
   const answer = await api.request('DELETE', subnet);
   checkProblem(t, answer, 409, 'HNV_IN_USE');
   t.equal(answer.body.rule, 'virtual-subnet-in-use');
+  const domain = await api.request('DELETE', contosoPath);
+  checkProblem(t, domain, 409, 'HNV_IN_USE');
+  t.equal(domain.body.rule, 'routing-domain-in-use');
+  const address = await api.request('DELETE', provider);
+  checkProblem(t, address, 409, 'HNV_IN_USE');
+  t.equal(address.body.rule, 'provider-address-in-use');
 });
 
 t.test('what is not there is HNV_NOT_FOUND', async (t) => {
@@ -378,6 +467,8 @@ t.test('what is not there is HNV_NOT_FOUND', async (t) => {
     ['GET', `${contosoPath}/gateway`],
     ['GET', `${contosoPath}/counters`],
     ['GET', provider],
+    ['GET', port],
+    ['DELETE', fabric],
     ['DELETE', provider],
     ['GET', '/'],
     ['GET', '/v1/nothing?x=1'],
@@ -424,6 +515,7 @@ t.test('a full node answers 507', async (t) => {
     lookupRecords: 1,
     customerRoutes: 1,
     externalAddresses: 1,
+    ports: 2,
   });
   await putTenant(api);
   const domain = await api.request('PUT', fabrikamPath, { name: 'x' });

@@ -14,6 +14,10 @@ t.test('every resource is created, read as it was written, replaced and removed'
   const api = await runApi(t);
   const identities: Record<string, object> = {
     '/v1/provider-addresses/192.0.2.1': { address: '192.0.2.1' },
+    '/v1/provider-addresses/2001:db8::1': { address: '2001:db8::1' },
+    '/v1/provider-routes/fabric': { id: 'fabric' },
+    '/v1/ports/tap0.1': { interface: 'tap0.1' },
+    '/v1/ports/uplink-of-vm7': { interface: 'uplink-of-vm7' },
     [contosoPath]: { rdid: '11111111-0000-0000-0000-00000000000a' },
     [`${contosoPath}/virtual-subnets/5001`]: { vsid: 5001 },
     [`${contosoPath}/virtual-subnets/5002`]: { vsid: 5002 },
@@ -26,6 +30,9 @@ t.test('every resource is created, read as it was written, replaced and removed'
     [`${contosoPath}/virtual-subnets/5001`]: { isGatewaySubnet: false },
     [`${contosoPath}/lookup-records/web1`]: { macAddress: '02:00:00:aa:bb:cc', type: 'static' },
     [`${contosoPath}/customer-routes/default`]: { metric: 0 },
+    '/v1/provider-routes/fabric': { metric: 0 },
+    '/v1/ports/tap0.1': { macAddress: '02:00:00:aa:bb:01' },
+    '/v1/ports/uplink-of-vm7': { customerAddresses: [], learn: false },
   };
   for (const [index, [path, body]] of tenant.entries()) {
     const expected = { ...identities[path], ...body, ...normalized[path], status: pending };
@@ -55,6 +62,8 @@ t.test('every resource is created, read as it was written, replaced and removed'
 t.test('a routing domain is removed with all it has', async (t) => {
   const api = await runApi(t);
   await putTenant(api);
+  t.equal((await api.request('DELETE', contosoPath)).status, 409, 'ports of VMs are not its own');
+  t.equal((await api.request('DELETE', '/v1/ports/tap0.1')).status, 204);
   t.equal((await api.request('DELETE', contosoPath)).status, 204);
   t.equal((await api.request('GET', `${contosoPath}/nat`)).status, 404);
   t.equal((await api.request('GET', `${contosoPath}/lookup-records`)).status, 404);
@@ -153,7 +162,9 @@ t.test('lists of every collection carry names and status', async (t) => {
     return body.items.map((item: Record<string, unknown>) => item[name]);
   };
   t.strictSame(await names('/v1/routing-domains', 'rdid'), [contosoPath.split('/').at(-1)]);
-  t.strictSame(await names('/v1/provider-addresses', 'address'), ['192.0.2.1']);
+  t.strictSame(await names('/v1/provider-addresses', 'address'), ['192.0.2.1', '2001:db8::1']);
+  t.strictSame(await names('/v1/provider-routes', 'id'), ['fabric']);
+  t.strictSame(await names('/v1/ports', 'interface'), ['tap0.1', 'uplink-of-vm7']);
   t.strictSame(await names(`${contosoPath}/virtual-subnets`, 'vsid'), [5001, 5002]);
   t.strictSame(await names(`${contosoPath}/customer-routes`, 'id'), ['default']);
 });

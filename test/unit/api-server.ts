@@ -24,6 +24,7 @@ export class StandInOperations implements Operations {
       appliedRevision: 3,
       revision: 4,
       routingDomains: { ready: 1, pending: 0, failed: 0 },
+      warnings: ['eth0 leaves 1458 bytes for packets of VMs.'],
       features: [{ name: 'tcx', present: false, note: 'clsact is used' }],
       unattributedDrops: { vsidUnknown: 2 },
       recentDrops: [{ at: since, reason: 'vsidUnknown', interface: 'eth0', length: 60, head: '0200' }],
@@ -36,7 +37,12 @@ export class StandInOperations implements Operations {
 
   domainCounters() {
     const direction = { packets: 1, bytes: 84 };
-    return { decapsulated: direction, encapsulated: direction, drops: { spoofedSource: 1 } };
+    return {
+      decapsulated: direction,
+      encapsulated: direction,
+      local: direction,
+      drops: { spoofedSource: 1 },
+    };
   }
 
   async settled(key: ResourceKey, revision: number, timeoutMs: number): Promise<ResourceStatus> {
@@ -116,8 +122,16 @@ export const fabrikamPath = '/v1/routing-domains/22222222-0000-0000-0000-0000000
 /** Valid bodies of every kind, by path: a whole tenant, in an order that can be written. */
 export const tenant: [path: string, body: Record<string, unknown>][] = [
   ['/v1/provider-addresses/192.0.2.1', { interface: 'eth0', prefixLength: 24 }],
+  ['/v1/provider-addresses/2001:db8::1', { interface: 'eth0', prefixLength: 64, vlanId: 7 }],
+  [
+    '/v1/provider-routes/fabric',
+    { interface: 'eth0', destinationPrefix: '198.51.100.0/24', nextHop: '192.0.2.254' },
+  ],
   [contosoPath, { name: 'Contoso', labels: { tier: 'gold' } }],
-  [`${contosoPath}/virtual-subnets/5001`, { addressPrefixes: ['10.1.1.0/24'] }],
+  [
+    `${contosoPath}/virtual-subnets/5001`,
+    { addressPrefixes: ['10.1.1.0/24', '2001:db8:1::/64'], providerMulticastAddress: '239.1.0.1' },
+  ],
   [`${contosoPath}/virtual-subnets/5002`, { addressPrefixes: ['10.254.254.0/29'], isGatewaySubnet: true }],
   [
     `${contosoPath}/lookup-records/web1`,
@@ -148,6 +162,16 @@ export const tenant: [path: string, body: Record<string, unknown>][] = [
       ],
     },
   ],
+  [
+    '/v1/ports/tap0.1',
+    {
+      virtualSubnetId: 5001,
+      macAddress: '02-00-00-AA-BB-01',
+      customerAddresses: ['10.1.1.21', '2001:db8:1::21'],
+      learn: true,
+    },
+  ],
+  ['/v1/ports/uplink-of-vm7', {}],
 ];
 
 /** Writes the whole tenant. */

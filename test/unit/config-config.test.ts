@@ -2,14 +2,20 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
-import { ConfigSchema, loadConfig, parseConfig } from '../../src/config/config.ts';
+import {
+  ConfigSchema,
+  loadGatewayConfig,
+  loadHostConfig,
+  parseGatewayConfig,
+  parseHostConfig,
+} from '../../src/config/config.ts';
 
 t.test('a file with only the required key has every default', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'hnvgw-config-'));
   t.teardown(() => rmSync(folder, { recursive: true }));
   const file = join(folder, 'gateway.yaml');
   writeFileSync(file, 'uplink:\n  interface: eth1\n');
-  t.strictSame(loadConfig(file), {
+  t.strictSame(loadGatewayConfig(file), {
     instance: 'hg',
     uplink: { interface: 'eth1' },
     api: { listen: { host: '127.0.0.1', port: 8080 } },
@@ -19,6 +25,7 @@ t.test('a file with only the required key has every default', async (t) => {
       lookupRecords: 131_072,
       customerRoutes: 16_384,
       externalAddresses: 16_384,
+      ports: 4096,
     },
     log: { level: 'info' },
   });
@@ -35,26 +42,89 @@ capacity:
   lookupRecords: 1
   customerRoutes: 2
   externalAddresses: 3
+  ports: 4
 log: { level: debug }
 `;
-  t.strictSame(parseConfig(text, 'f'), {
+  t.strictSame(parseGatewayConfig(text, 'f'), {
     instance: 'gw2',
     uplink: { interface: 'bond0.12' },
     api: { listen: { path: '/run/hnvgw/api.sock' } },
     store: { path: '/srv/hnvgw.db' },
-    capacity: { routingDomains: 65_536, lookupRecords: 1, customerRoutes: 2, externalAddresses: 3 },
+    capacity: { routingDomains: 65_536, lookupRecords: 1, customerRoutes: 2, externalAddresses: 3, ports: 4 },
     log: { level: 'debug' },
   });
 });
 
+t.test('a host needs no key at all', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'hnvgw-config-'));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, 'host.yaml');
+  writeFileSync(file, '{}\n');
+  t.match(loadHostConfig(file), {
+    instance: 'hh',
+    store: { path: '/var/lib/hnvgw/hh/store.db' },
+    learning: { addressesPerPort: 16, ageSeconds: 300, publish: [] },
+  });
+});
+
+t.test('every key of learning can be set', async (t) => {
+  const text = `
+learning:
+  addressesPerPort: 4
+  ageSeconds: 60
+  publish: ['unix:/run/hnvgw/b.sock', 'http://127.0.0.1:8081', 'http://[::1]:8082/']
+`;
+  t.strictSame(parseHostConfig(text, 'f').learning, {
+    addressesPerPort: 4,
+    ageSeconds: 60,
+    publish: [{ path: '/run/hnvgw/b.sock' }, { host: '127.0.0.1', port: 8081 }, { host: '::1', port: 8082 }],
+  });
+});
+
+t.test(
+  'what is learned is published to loopback and unix sockets only, and a wrong address is refused with its line',
+  async (t) => {
+    const addresses = [
+      'http://192.0.2.1:80',
+      'https://127.0.0.1:80',
+      '127.0.0.1:80',
+      'http://127.0.0.1',
+      'unix:x',
+      '',
+    ];
+    for (const address of addresses) {
+      const text = `learning:\n  publish:\n    - 'unix:/a'\n    - '${address}'`;
+      t.throws(
+        () => parseHostConfig(text, 'f'),
+        {
+          code: 'HNV_CONFIG',
+          message: /^f:4: learning\.publish\.1 is ".*", but must be http:\/\/127\.0\.0\.1:PORT/,
+        },
+        address,
+      );
+    }
+  },
+);
+
+t.test('a key of the other role is refused with its line', async (t) => {
+  t.throws(() => parseHostConfig('instance: h1\nuplink: { interface: e }', 'f'), {
+    code: 'HNV_CONFIG',
+    message: 'f:2: uplink is for a gateway only, and this node is a host.',
+  });
+  t.throws(() => parseGatewayConfig('uplink: { interface: e }\nlearning: {}', 'f'), {
+    code: 'HNV_CONFIG',
+    message: 'f:2: learning is for a host only, and this node is a gateway.',
+  });
+});
+
 t.test('the default path of the store has the instance in it', async (t) => {
-  const config = parseConfig('instance: gw2\nuplink: { interface: eth1 }', 'f');
+  const config = parseGatewayConfig('instance: gw2\nuplink: { interface: eth1 }', 'f');
   t.equal(config.store.path, '/var/lib/hnvgw/gw2/store.db');
 });
 
 t.test('the API listens on loopback or on a unix socket', async (t) => {
   const listen = (address: string) =>
-    parseConfig(`uplink: { interface: e }\napi: { listen: '${address}' }`, 'f').api.listen;
+    parseGatewayConfig(`uplink: { interface: e }\napi: { listen: '${address}' }`, 'f').api.listen;
   t.strictSame(listen('127.0.0.1:80'), { host: '127.0.0.1', port: 80 });
   t.strictSame(listen('127.8.8.8:65535'), { host: '127.8.8.8', port: 65_535 });
   t.strictSame(listen('[::1]:8080'), { host: '::1', port: 8080 });
@@ -80,7 +150,7 @@ const refusals: [what: string, text: string, message: RegExp][] = [
     'uplink:\n  # eth\n  interfac: e',
     /^f:3: uplink\.interfac is no known field/,
   ],
-  ['a missing section', 'instance: gw', /^f:1: uplink is missing, and it is required/],
+  ['a missing section', 'instance: gw', /^f:1: uplink is missing, and a gateway requires it/],
   ['a missing key', 'instance: gw\nuplink: {}', /^f:2: uplink\.interface is missing/],
   ['a wrong type', 'uplink:\n  interface: 7', /^f:2: uplink\.interface is 7, but must be of type string/],
   [
@@ -114,12 +184,12 @@ const refusals: [what: string, text: string, message: RegExp][] = [
 ];
 for (const [what, text, message] of refusals) {
   t.test(`${what} is refused with its line`, async (t) => {
-    t.throws(() => parseConfig(text, 'f'), { code: 'HNV_CONFIG', message });
+    t.throws(() => parseGatewayConfig(text, 'f'), { code: 'HNV_CONFIG', message });
   });
 }
 
 t.test('a file that cannot be read is named', async (t) => {
-  t.throws(() => loadConfig('/nonexistent/hnvgw.yaml'), {
+  t.throws(() => loadGatewayConfig('/nonexistent/hnvgw.yaml'), {
     code: 'HNV_CONFIG',
     message: /no such file or directory, open '\/nonexistent\/hnvgw\.yaml'/,
   });

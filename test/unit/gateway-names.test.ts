@@ -1,5 +1,11 @@
 import t from 'tap';
-import { contextNames, domainDigest, isContextNetns } from '../../src/gateway/names.ts';
+import {
+  contextNames,
+  domainDigest,
+  isContextNetns,
+  isProviderLink,
+  providerLink,
+} from '../../src/gateway/names.ts';
 
 const rdid = (number: number): string => `00000000-0000-4000-8000-${number.toString(16).padStart(12, '0')}`;
 
@@ -50,4 +56,19 @@ t.test('a node knows its own namespaces, and takes nobody else’s for its own',
     t.notOk(isContextNetns('gw', other), other);
   t.notOk(isContextNetns('g', netns), 'of an instance whose name goes on');
   t.notOk(isContextNetns('gw2', netns));
+});
+
+t.test('a provider address’s own link is named after it, and known again', async (t) => {
+  for (const address of ['192.168.1.20', 'fd00:a::20'])
+    for (const instance of ['a', 'gw12']) {
+      const name = providerLink(instance, address);
+      t.ok(name.length <= 15, name);
+      t.ok(isProviderLink(instance, name), name);
+    }
+  // Pinned: another digest would leave the links of a running node behind.
+  t.equal(providerLink('gw', '192.168.1.20'), 'gwpvduzibxgxp');
+  t.not(providerLink('gw', '192.168.1.20'), providerLink('gw', '192.168.1.21'));
+  const { tenantPort, externalPort } = contextNames('gw', rdid(1));
+  for (const other of [tenantPort, externalPort, 'gwp', 'gwpshort', providerLink('gwp', '192.168.1.20')])
+    t.notOk(isProviderLink('gw', other), other);
 });

@@ -2,7 +2,7 @@
 import t from 'tap';
 import { compileDomain } from '../../src/policy/compile.ts';
 import type { DomainPlan } from '../../src/policy/plan.ts';
-import type { StaticMapping } from '../../src/policy/resources.ts';
+import type { StaticMapping, VmPort } from '../../src/policy/resources.ts';
 import { gatewayMac, routerMac } from '../../src/policy/router.ts';
 import {
   CONTOSO,
@@ -23,10 +23,17 @@ const lookup = (id: string, overrides: Parameters<typeof record>[0]) =>
   put('lookupRecord', CONTOSO, id, record(overrides));
 const provider = (address: string) =>
   put('providerAddress', undefined, address, { interface: 'pa0', prefixLength: 24 });
-const gateway = (customerAddress = '10.254.254.2', macAddress?: string) =>
+const port = (name: string, overrides: Partial<VmPort> = {}) =>
+  put('port', undefined, name, {
+    virtualSubnetId: 5001,
+    macAddress: '00:15:5d:00:00:04',
+    customerAddresses: [],
+    ...overrides,
+  });
+const gateway = (customerAddress: string | string[] = '10.254.254.2', macAddress?: string) =>
   put('gateway', CONTOSO, undefined, {
     virtualSubnetId: 5099,
-    customerAddresses: [customerAddress],
+    customerAddresses: [customerAddress].flat(),
     ...(macAddress !== undefined && { macAddress }),
   });
 const gatewaySubnet = subnet(5099, ['10.254.254.0/29'], true);
@@ -41,11 +48,29 @@ function compile(puts: readonly Put[], rdid = CONTOSO): DomainPlan {
 const contosoPlan: DomainPlan = {
   rdid: CONTOSO,
   handle: 1,
-  vsids: [5001, 5002, 5099],
+  subnets: [
+    { vsid: 5001, routerAddresses: ['10.1.1.1'], remotes: ['192.168.4.11'] },
+    { vsid: 5002, routerAddresses: ['10.1.2.1', '10.1.4.1'], remotes: [] },
+    { vsid: 5099, routerAddresses: ['10.254.254.1'], remotes: [] },
+  ],
   sources: ['192.168.4.11'],
   records: [
-    { address: '10.1.1.4', vsid: 5001, mac: '00:15:5d:00:00:04', providerAddress: '192.168.4.11' },
-    { address: '10.254.254.2', vsid: 5099, mac: GATEWAY_MAC, providerAddress: '192.168.4.1' },
+    {
+      address: '10.1.1.4',
+      vsid: 5001,
+      mac: '00:15:5d:00:00:04',
+      providerAddress: '192.168.4.11',
+      isLocal: false,
+      isDynamic: false,
+    },
+    {
+      address: '10.254.254.2',
+      vsid: 5099,
+      mac: GATEWAY_MAC,
+      providerAddress: '192.168.4.1',
+      isLocal: true,
+      isDynamic: false,
+    },
   ],
   wildcards: [],
   routes: [
@@ -56,12 +81,13 @@ const contosoPlan: DomainPlan = {
     { prefix: '10.254.254.0/29', vsid: 5099 },
     { prefix: '172.16.0.0/16', vsid: 5002, nextHop: '10.1.2.9' },
   ],
+  ports: [],
   pending: [],
   context: {
     vsid: 5099,
-    address: '10.254.254.2',
+    addresses: ['10.254.254.2'],
     mac: GATEWAY_MAC,
-    routerAddress: '10.254.254.1',
+    routerAddresses: ['10.254.254.1'],
     providerAddress: '192.168.4.1',
     tenantPrefixes: [
       '10.1.1.0/24',
@@ -100,6 +126,32 @@ t.test('the order in which resources were put does not show, down to the order o
     route('worse', '172.16.0.0/16', '10.1.1.9', 5),
     route('tie', '172.16.0.0/16', '10.1.1.10'),
     provider('192.168.4.2'),
+    provider('2001:db8:4::2'),
+    subnet(5003, ['2001:db8:3::/64', '10.3.0.0/16']),
+    lookup('v6', {
+      customerAddress: '2001:db8:3::4',
+      virtualSubnetId: 5003,
+      providerAddress: '2001:db8:4::11',
+    }),
+    lookup('l1', { type: 'l2only', customerAddress: '::', virtualSubnetId: 5003 }),
+    lookup('l2', { type: 'l2only', customerAddress: '0.0.0.0', providerAddress: '192.168.4.1' }),
+    lookup('l3', { type: 'l2only', customerAddress: '0.0.0.0', providerAddress: '192.168.4.2' }),
+    lookup('d1', {
+      type: 'dynamic',
+      customerAddress: '10.1.1.33',
+      providerAddress: '192.168.4.1',
+      macAddress: '02:00:00:00:00:33',
+      context: 'port tap0',
+    }),
+    lookup('d2', {
+      type: 'dynamic',
+      customerAddress: '10.1.1.32',
+      providerAddress: '192.168.4.2',
+      macAddress: '02:00:00:00:00:32',
+      context: 'port tap0',
+    }),
+    port('tap1', { virtualSubnetId: 5003, customerAddresses: ['2001:db8:3::9', '10.3.0.9'] }),
+    port('tap0', { customerAddresses: ['10.1.1.21', '10.1.1.20'] }),
   ];
   const expected = JSON.stringify(compile(puts));
   for (let turn = 1; turn < puts.length; turn++) {
@@ -128,21 +180,29 @@ t.test('records are those with an address, in ascending order', async (t) => {
   );
 });
 
-t.test('wildcards are the gatewayWildcard records, each pair once', async (t) => {
-  const wildcard = { type: 'gatewayWildcard', customerAddress: '0.0.0.0' } as const;
-  const { wildcards } = compile([
-    lookup('a', { ...wildcard, providerAddress: '192.168.4.100' }),
-    lookup('b', { ...wildcard, providerAddress: '192.168.4.20' }),
-    lookup('c', { ...wildcard, providerAddress: '192.168.4.20', virtualSubnetId: 5002 }),
-    lookup('d', { ...wildcard, macAddress: '00:00:00:00:00:01', providerAddress: '192.168.4.100' }),
-    lookup('e', { customerAddress: '0.0.0.0', type: 'l2only' }),
-  ]);
-  t.strictSame(wildcards, [
-    { mac: '00:00:00:00:00:01', providerAddress: '192.168.4.100' },
-    { mac: '00:15:5d:00:00:04', providerAddress: '192.168.4.20' },
-    { mac: '00:15:5d:00:00:04', providerAddress: '192.168.4.100' },
-  ]);
-});
+t.test(
+  'wildcards are the records for a MAC, each pair once; a gateway also sends routed packets',
+  async (t) => {
+    const outside = { scope: 'outside', vsid: 5001 } as const;
+    const wildcard = { type: 'gatewayWildcard', customerAddress: '0.0.0.0' } as const;
+    const { wildcards } = compile([
+      lookup('a', { ...wildcard, providerAddress: '192.168.4.100' }),
+      lookup('b', { ...wildcard, providerAddress: '192.168.4.20' }),
+      lookup('c', { ...wildcard, providerAddress: '192.168.4.20', virtualSubnetId: 5002 }),
+      lookup('d', { ...wildcard, macAddress: '00:00:00:00:00:01', providerAddress: '192.168.4.100' }),
+      lookup('e', { customerAddress: '::', type: 'l2only', providerAddress: '192.168.4.77' }),
+      lookup('f', { customerAddress: '0.0.0.0', type: 'l2only', providerAddress: '192.168.4.20' }),
+    ]);
+    t.strictSame(wildcards, [
+      { mac: '00:00:00:00:00:01', providerAddress: '192.168.4.100', ...outside },
+      { mac: '00:15:5d:00:00:04', providerAddress: '192.168.4.20', ...outside },
+      { mac: '00:15:5d:00:00:04', providerAddress: '192.168.4.77', scope: 'subnet', vsid: 5001 },
+      { mac: '00:15:5d:00:00:04', providerAddress: '192.168.4.100', ...outside },
+      { mac: routerMac, providerAddress: '192.168.4.20', ...outside },
+      { mac: routerMac, providerAddress: '192.168.4.100', ...outside },
+    ]);
+  },
+);
 
 t.test('sources are the provider addresses of all records but this node’s own, each once', async (t) => {
   const { sources } = compile([
@@ -213,15 +273,12 @@ t.test('a node that is not the gateway routes to it', async (t) => {
 t.test('the context uses the provider address that the tenant hosts were told', async (t) => {
   const own = { customerAddress: '10.254.254.2', virtualSubnetId: 5099 };
   const node = [provider('192.168.4.100'), provider('192.168.4.20'), gatewaySubnet, gateway()];
-  t.equal(compile(node).context?.providerAddress, '192.168.4.20', 'the lowest without a record');
+  const spread = compile(node).context?.providerAddress ?? '';
+  t.ok(['192.168.4.20', '192.168.4.100'].includes(spread), 'one of its own without a record');
   const told = lookup('gw', { ...own, providerAddress: '192.168.4.100' });
   t.equal(compile([...node, told]).context?.providerAddress, '192.168.4.100');
   const foreign = lookup('gw', { ...own, providerAddress: '192.168.4.77' });
-  t.equal(
-    compile([...node, foreign]).context?.providerAddress,
-    '192.168.4.20',
-    'the lowest when told another node',
-  );
+  t.equal(compile([...node, foreign]).context?.providerAddress, spread, 'the same when told another node');
 });
 
 t.test('the router address is the .1 of the prefix that the gateway is in', async (t) => {
@@ -230,7 +287,7 @@ t.test('the router address is the .1 of the prefix that the gateway is in', asyn
     subnet(5099, ['10.9.0.0/24', '10.254.254.8/29'], true),
     gateway('10.254.254.10'),
   ]);
-  t.equal(plan.context?.routerAddress, '10.254.254.9');
+  t.strictSame(plan.context?.routerAddresses, ['10.254.254.9']);
 });
 
 t.test('a gateway without MAC address gets one from the RDID, the same everywhere', async (t) => {
@@ -307,11 +364,262 @@ t.test('a plan says what is asked for but not there', async (t) => {
   t.strictSame(compile([put('routingDomain', CONTOSO, undefined, { name: 'Contoso' })]), {
     rdid: CONTOSO,
     handle: 1,
-    vsids: [],
+    subnets: [],
     sources: [],
     records: [],
     wildcards: [],
     routes: [],
+    ports: [],
     pending: [],
+  });
+});
+
+t.test('customers are spread over the provider addresses, in the family of the other nodes', async (t) => {
+  const own = ['192.168.4.1', '192.168.4.2', '192.168.4.3', '2001:db8:4::1'];
+  const rdids = Array.from({ length: 300 }, (_, index) =>
+    CONTOSO.replace(/111$/, String(index).padStart(3, '0')),
+  );
+  const chosen = (addresses: readonly string[], more: Put[] = []) =>
+    rdids.map((rdid) => {
+      const resources = [gatewaySubnet, gateway(), ...more].map((each) => ({
+        ...each,
+        key: { ...each.key, rdid },
+      }));
+      return compile([...addresses.map(provider), ...resources], rdid).context?.providerAddress ?? '';
+    });
+  const counts = (addresses: readonly string[]) =>
+    own.map((each) => addresses.filter((one) => one === each).length);
+  const all = chosen(own);
+  t.ok(
+    counts(all).every((count) => count > 40),
+    `about a quarter each: ${counts(all)}`,
+  );
+  t.strictSame(chosen([...own].reverse()), all, 'the same whatever the order');
+
+  const host = { customerAddress: '10.254.254.3', virtualSubnetId: 5099 };
+  const v4 = chosen(own, [lookup('host', { ...host, providerAddress: '192.168.4.11' })]);
+  t.equal(counts(v4)[3], 0, 'IPv4 to hosts with IPv4');
+  const v6 = chosen(own, [lookup('host', { ...host, providerAddress: '2001:db8:4::11' })]);
+  t.ok(
+    v6.every((address) => address === '2001:db8:4::1'),
+    'IPv6 to hosts with IPv6',
+  );
+  const fewer = chosen(own.filter((address) => address !== '192.168.4.2'));
+  t.ok(
+    fewer.every((address, index) => all[index] === '192.168.4.2' || address === all[index]),
+    'only those of an address that goes move',
+  );
+});
+
+t.test('copies go to every other node that has the VSID, or to the multicast group instead', async (t) => {
+  const puts = [
+    provider('192.168.4.1'),
+    subnet(5001, ['10.1.1.0/24', '2001:db8:1::/64']),
+    subnet(5002, ['10.1.2.0/24']),
+    lookup('a', { customerAddress: '10.1.1.4', providerAddress: '192.168.4.100' }),
+    lookup('b', { customerAddress: '2001:db8:1::4', providerAddress: '192.168.4.100' }),
+    lookup('c', { customerAddress: '10.1.1.6', providerAddress: '192.168.4.1' }),
+    lookup('d', { customerAddress: '10.1.1.7', providerAddress: '2001:db8:4::9', type: 'dynamic' }),
+    lookup('e', { customerAddress: '::', providerAddress: '192.168.4.99', type: 'gatewayWildcard' }),
+    lookup('f', { customerAddress: '0.0.0.0', providerAddress: '192.168.4.20', type: 'l2only' }),
+    lookup('g', { customerAddress: '10.1.2.4', providerAddress: '192.168.4.30', virtualSubnetId: 5002 }),
+  ];
+  t.strictSame(compile(puts).subnets, [
+    {
+      vsid: 5001,
+      routerAddresses: ['10.1.1.1', '2001:db8:1::1'],
+      remotes: ['192.168.4.20', '192.168.4.99', '192.168.4.100', '2001:db8:4::9'],
+    },
+    { vsid: 5002, routerAddresses: ['10.1.2.1'], remotes: ['192.168.4.30'] },
+  ]);
+  const group = put('virtualSubnet', CONTOSO, '5002', {
+    addressPrefixes: ['10.1.2.0/24'],
+    providerMulticastAddress: 'FF18::0:1',
+  });
+  t.strictSame(compile([...puts, group]).subnets[1], {
+    vsid: 5002,
+    routerAddresses: ['10.1.2.1'],
+    remotes: [],
+    providerMulticastAddress: 'ff18::1',
+  });
+});
+
+t.test('records say what is behind a port here and what was learned', async (t) => {
+  const { records } = compile([
+    provider('192.168.4.1'),
+    subnet(5001, ['10.1.1.0/24', '2001:db8:1::/64']),
+    lookup('far', { customerAddress: '10.1.1.4' }),
+    lookup('near', { customerAddress: '2001:db8:1::5', providerAddress: '192.168.4.1' }),
+    lookup('learned', { customerAddress: '10.1.1.6', type: 'dynamic' }),
+    port('tap0', { customerAddresses: ['2001:db8:1::7', '10.1.1.4', '10.1.1.7'] }),
+  ]);
+  t.strictSame(
+    records.map(({ address, providerAddress, isLocal, isDynamic }) => [
+      address,
+      providerAddress,
+      isLocal,
+      isDynamic,
+    ]),
+    [
+      ['10.1.1.4', '192.168.4.11', false, false],
+      ['10.1.1.6', '192.168.4.11', false, true],
+      ['10.1.1.7', '192.168.4.1', true, false],
+      ['2001:db8:1::5', '192.168.4.1', true, false],
+      ['2001:db8:1::7', '192.168.4.1', true, false],
+    ],
+    'a port’s address without record is local; with one, the record decides',
+  );
+});
+
+t.test('ports of the domain’s VSIDs compile to what their VMs may do', async (t) => {
+  const { ports, pending } = compile([
+    provider('192.168.4.1'),
+    subnet(5001, ['10.1.1.0/24', '2001:db8:1::/64']),
+    subnet(5002, ['10.1.2.0/24']),
+    lookup('learn', { type: 'l2only', customerAddress: '0.0.0.0', macAddress: '02:00:00:00:00:03' }),
+    lookup('router', {
+      type: 'gatewayWildcard',
+      customerAddress: '::',
+      macAddress: '02:00:00:00:00:04',
+      virtualSubnetId: 5002,
+    }),
+    ...['02:00:00:00:00:33', '02:00:00:00:00:32', '02:00:00:00:00:03'].map((macAddress, index) =>
+      lookup(`learned${index}`, {
+        ...{ type: 'dynamic', customerAddress: `10.1.1.${50 + index}`, providerAddress: '192.168.4.1' },
+        ...{ macAddress, context: 'port tap3' },
+      }),
+    ),
+    lookup('elsewhere', {
+      ...{ type: 'dynamic', customerAddress: '10.1.1.60', macAddress: '02:00:00:00:00:34' },
+      ...{ providerAddress: '192.168.4.9', context: 'port tap3' },
+    }),
+    port('tap4', { virtualSubnetId: 5002, macAddress: '02-00-00-00-00-04' }),
+    port('tap3', { macAddress: '02:00:00:00:00:03' }),
+    port('tap2', { macAddress: '02:00:00:00:00:04', learn: true }),
+    port('tap1', {
+      macAddress: '02:00:00:00:00:01',
+      customerAddresses: ['2001:DB8:1::21', '10.1.1.21', '10.1.1.3'],
+    }),
+    put('port', undefined, 'outside', { customerAddresses: [] }),
+    put('virtualSubnet', FABRIKAM, '6001', { addressPrefixes: ['10.1.1.0/24'] }),
+    port('foreign', { virtualSubnetId: 6001 }),
+  ]);
+  const plain = {
+    ...{ vsid: 5001, addresses: [], learns: false, isGateway: false, learnedMacs: [] },
+    providerAddress: '192.168.4.1',
+  };
+  t.strictSame(pending, []);
+  t.same(ports, [
+    {
+      ...plain,
+      interface: 'tap1',
+      mac: '02:00:00:00:00:01',
+      addresses: ['10.1.1.3', '10.1.1.21', '2001:db8:1::21'],
+    },
+    { ...plain, interface: 'tap2', mac: '02:00:00:00:00:04', learns: true },
+    {
+      ...plain,
+      interface: 'tap3',
+      mac: '02:00:00:00:00:03',
+      learns: true,
+      learnedMacs: ['02:00:00:00:00:32', '02:00:00:00:00:33'],
+    },
+    { ...plain, interface: 'tap4', mac: '02:00:00:00:00:04', vsid: 5002, isGateway: true },
+  ]);
+});
+
+t.test('a port tunnels from the address that a record announces for it', async (t) => {
+  const own = ['192.168.4.1', '192.168.4.2', '192.168.4.3'].map(provider);
+  const of = (...puts: Put[]) =>
+    compile([
+      ...own,
+      subnet(5001, ['10.1.1.0/24']),
+      port('tap0', { customerAddresses: ['10.1.1.21'] }),
+      ...puts,
+    ]).ports[0]?.providerAddress;
+  const spread = of();
+  for (const providerAddress of ['192.168.4.1', '192.168.4.2', '192.168.4.3']) {
+    t.equal(of(lookup('vm', { customerAddress: '10.1.1.21', providerAddress })), providerAddress);
+    const ofMac = lookup('vm', { type: 'l2only', customerAddress: '0.0.0.0', providerAddress });
+    t.equal(of(ofMac), providerAddress, 'also by its MAC alone');
+  }
+  t.equal(of(lookup('vm', { customerAddress: '10.1.1.21' })), spread, 'not from another node’s');
+});
+
+t.test('ports wait for a provider address', async (t) => {
+  const plan = compile([
+    subnet(5001, ['10.1.1.0/24']),
+    port('tap1'),
+    port('tap0', { customerAddresses: ['10.1.1.9'] }),
+  ]);
+  t.strictSame([plan.ports, plan.records], [[], []]);
+  t.strictSame(plan.pending, [
+    'Port tap0 waits for a provider address: this node has none.',
+    'Port tap1 waits for a provider address: this node has none.',
+  ]);
+});
+
+t.test('a gateway of both families routes both, one of one family that one', async (t) => {
+  const puts = [
+    provider('2001:db8:4::1'),
+    subnet(5099, ['2001:db8:99::/64', '10.254.254.0/29'], true),
+    subnet(5001, ['10.1.1.0/24', '2001:db8:1::/64']),
+    route('branch', '2001:db8:8000::/33', '2001:db8:1::9'),
+    route('spare', '2001:db8:8000::/33', '2001:db8:1::8', 5),
+    route('onlink', '2001:db8:1:0:8000::/65', '::'),
+    route('default', '::/0', '2001:db8:99::2', 0, 5099),
+  ];
+  const both = compile([...puts, gateway(['2001:DB8:99::2', '10.254.254.2'])]);
+  t.match(both.context, {
+    addresses: ['10.254.254.2', '2001:db8:99::2'],
+    routerAddresses: ['10.254.254.1', '2001:db8:99::1'],
+    providerAddress: '2001:db8:4::1',
+  });
+  const v4 = ['10.1.1.0/24', '10.254.254.0/29'];
+  const v6 = ['2001:db8:1::/64', '2001:db8:1:0:8000::/65', '2001:db8:99::/64', '2001:db8:8000::/33'];
+  t.strictSame(both.context?.tenantPrefixes, [...v4, ...v6]);
+  t.strictSame(
+    both.routes.filter(({ prefix }) => prefix.startsWith('2001:db8:8000') || prefix.includes('/65')),
+    [
+      { prefix: '2001:db8:1:0:8000::/65', vsid: 5001 },
+      { prefix: '2001:db8:8000::/33', vsid: 5001, nextHop: '2001:db8:1::9' },
+    ],
+  );
+  t.strictSame(compile([...puts, gateway('10.254.254.2')]).context?.tenantPrefixes, v4);
+  const onlyV6 = compile([...puts, gateway('2001:db8:99::2')]);
+  t.strictSame(onlyV6.context?.tenantPrefixes, v6);
+  t.strictSame(onlyV6.context?.routerAddresses, ['2001:db8:99::1']);
+});
+
+t.test('NAT has external addresses and mappings of both families', async (t) => {
+  const { nat } = compile([
+    provider('192.168.4.1'),
+    gatewaySubnet,
+    gateway(),
+    put('nat', CONTOSO, undefined, {
+      externalAddresses: [{ ipAddress: '2001:db8:ffff::1' }, { ipAddress: '203.0.113.9' }],
+      staticMappings: [
+        {
+          protocol: 'tcp',
+          externalIpAddress: '2001:db8:ffff::1',
+          externalPort: 80,
+          internalIpAddress: '2001:db8:1::4',
+          internalPort: 8080,
+          remoteExternalIpAddressPrefix: '::/0',
+        },
+      ],
+    }),
+  ]);
+  t.strictSame(nat, {
+    externalAddresses: [{ address: '203.0.113.9' }, { address: '2001:db8:ffff::1' }],
+    portMappings: [
+      {
+        protocol: 'tcp',
+        externalAddress: '2001:db8:ffff::1',
+        externalPort: 80,
+        internalAddress: '2001:db8:1::4',
+        internalPort: 8080,
+      },
+    ],
   });
 });

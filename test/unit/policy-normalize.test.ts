@@ -8,6 +8,7 @@ import type {
   ResourceKind,
   ResourceTypes,
   StaticMapping,
+  VmPort,
 } from '../../src/policy/resources.ts';
 import { record, refusalOf } from './policy-state.ts';
 
@@ -39,6 +40,21 @@ const gateway = (customerAddresses: string[], macAddress?: string) => ({
   ...(macAddress !== undefined && { macAddress }),
 });
 
+const providerRoute = (overrides: Partial<ResourceTypes['providerRoute']> = {}) => ({
+  interface: 'pa0',
+  destinationPrefix: '198.51.100.0/24',
+  nextHop: '192.168.4.254',
+  metric: 0,
+  ...overrides,
+});
+const port = ({ macAddress, ...overrides }: PortOverrides = {}): VmPort => ({
+  virtualSubnetId: 5001,
+  customerAddresses: ['10.1.1.9'],
+  ...(macAddress !== undefined && { macAddress }),
+  ...overrides,
+});
+type PortOverrides = Partial<Omit<VmPort, 'macAddress'>> & { macAddress?: string | undefined };
+
 /** rule, kind, value, pointer, what the message must show. */
 type Case = { [K in ResourceKind]: [string, K, ResourceTypes[K], string, string] }[ResourceKind];
 
@@ -58,12 +74,58 @@ const cases: Case[] = [
     '10.1.1.1/24',
   ],
   [
-    'ipv6-not-supported',
+    'prefix-host-bits',
     'virtualSubnet',
-    { addressPrefixes: ['2001:db8::/64'] },
+    { addressPrefixes: ['2001:db8::1/64'] },
     '/addressPrefixes/0',
-    '2001:db8::/64',
+    '2001:db8::1/64',
   ],
+  ...(
+    [
+      ['prefix-length', '2000::/15'],
+      ['prefix-length', '2001:db8::/127'],
+      ['prefix-unicast', '::/64'],
+      ['prefix-unicast', 'fe80::/64'],
+      ['prefix-unicast', 'ff18::/64'],
+      ['ip-prefix', '::ffff:10.0.0.0/120'],
+      ['ip-prefix', '2001:db8::/129'],
+    ] as const
+  ).map(
+    ([rule, prefix]): Case => [
+      rule,
+      'virtualSubnet',
+      { addressPrefixes: ['10.1.1.0/24', prefix] },
+      '/addressPrefixes/1',
+      prefix,
+    ],
+  ),
+  [
+    'prefix-overlap',
+    'virtualSubnet',
+    { addressPrefixes: ['2001:db8::/64', '2001:db8::/56'] },
+    '/addressPrefixes/1',
+    '2001:db8::/56',
+  ],
+  ...(
+    [
+      ['ip-address', 'all'],
+      ['address-multicast', '192.168.4.9'],
+      ['address-multicast', '224.0.0.9'],
+      ['address-multicast', '255.255.255.255'],
+      ['address-multicast', '2001:db8::9'],
+      ['address-multicast', 'ff02::9'],
+      ['address-multicast', 'ff12::9'],
+      ['address-multicast', 'ff01::9'],
+    ] as const
+  ).map(
+    ([rule, providerMulticastAddress]): Case => [
+      rule,
+      'virtualSubnet',
+      { addressPrefixes: ['10.1.1.0/24'], providerMulticastAddress },
+      '/providerMulticastAddress',
+      providerMulticastAddress,
+    ],
+  ),
   ['prefix-length', 'virtualSubnet', { addressPrefixes: ['10.0.0.0/7'] }, '/addressPrefixes/0', '10.0.0.0/7'],
   [
     'prefix-length',
@@ -111,9 +173,16 @@ const cases: Case[] = [
 
   ['ip-address', 'lookupRecord', record({ customerAddress: '10.1.1' }), '/customerAddress', '10.1.1 '],
   [
-    'ipv6-not-supported',
+    'ip-address',
     'lookupRecord',
-    record({ customerAddress: '2001:db8::4' }),
+    record({ customerAddress: '::ffff:10.1.1.4' }),
+    '/customerAddress',
+    '::ffff:10.1.1.4',
+  ],
+  [
+    'address-unspecified',
+    'lookupRecord',
+    record({ type: 'l2only', customerAddress: '2001:db8::4' }),
     '/customerAddress',
     '2001:db8::4',
   ],
@@ -154,14 +223,10 @@ const cases: Case[] = [
     '/providerAddress',
     '0300.168.4.11',
   ],
-  [
-    'ipv6-not-supported',
-    'lookupRecord',
-    record({ providerAddress: '2001:db8::b' }),
-    '/providerAddress',
-    '2001:db8::b',
-  ],
-  ...['0.0.0.0', '127.0.0.1', '169.254.4.11', '224.0.0.11', '255.255.255.255'].map(
+  ...[
+    ...['0.0.0.0', '127.0.0.1', '169.254.4.11', '224.0.0.11', '255.255.255.255'],
+    ...['::', '::1', 'fe80::11', 'ff18::11'],
+  ].map(
     (providerAddress): Case => [
       'address-unicast',
       'lookupRecord',
@@ -179,17 +244,17 @@ const cases: Case[] = [
     '/destinationPrefix',
     '172.16.1.0/16',
   ],
-  ['ipv6-not-supported', 'customerRoute', route({ destinationPrefix: '::/0' }), '/destinationPrefix', '::/0'],
+  ['route-family', 'customerRoute', route({ destinationPrefix: '::/0' }), '/nextHop', '10.1.1.9'],
   ['ip-address', 'customerRoute', route({ nextHop: 'on-link' }), '/nextHop', 'on-link'],
-  ['ipv6-not-supported', 'customerRoute', route({ nextHop: '::' }), '/nextHop', '::'],
+  ['route-family', 'customerRoute', route({ nextHop: '::' }), '/nextHop', '::'],
 
   ['ip-address', 'gateway', gateway(['10.254.254']), '/customerAddresses/0', '10.254.254 '],
   [
-    'ipv6-not-supported',
+    'one-address-per-family',
     'gateway',
-    gateway(['10.254.254.2', '2001:db8::2']),
+    gateway(['2001:db8::2', '2001:db8::3']),
     '/customerAddresses/1',
-    '2001:db8::2',
+    '2001:db8::3',
   ],
   [
     'one-address-per-family',
@@ -222,13 +287,16 @@ const cases: Case[] = [
     '203.0.113.300',
   ],
   [
-    'ipv6-not-supported',
+    'external-address-once',
     'nat',
-    nat([], [{ ipAddress: '2001:db8::1' }]),
-    '/externalAddresses/0/ipAddress',
+    nat([], [{ ipAddress: '2001:db8::1' }, { ipAddress: '2001:DB8:0::1' }]),
+    '/externalAddresses/1/ipAddress',
     '2001:db8::1',
   ],
-  ...['0.0.0.0', '127.0.0.1', '169.254.1.1', '224.0.0.1', '255.255.255.255'].map(
+  ...[
+    ...['0.0.0.0', '127.0.0.1', '169.254.1.1', '224.0.0.1', '255.255.255.255'],
+    ...['::', '::1', 'fe80::1', 'ff0e::1'],
+  ].map(
     (ipAddress): Case => [
       'address-unicast',
       'nat',
@@ -280,11 +348,45 @@ const cases: Case[] = [
     'vm1',
   ],
   [
-    'ipv6-not-supported',
+    'mapping-family',
     'nat',
     nat([mapping({ internalIpAddress: '2001:db8::4' })]),
     '/staticMappings/0/internalIpAddress',
     '2001:db8::4',
+  ],
+  [
+    'mapping-family',
+    'nat',
+    nat([mapping({ remoteExternalIpAddressPrefix: '2001:db8::/32' })]),
+    '/staticMappings/0/remoteExternalIpAddressPrefix',
+    '2001:db8::/32',
+  ],
+  [
+    'mapping-family',
+    'nat',
+    nat(
+      [mapping({ externalIpAddress: '2001:db8:f::1', internalIpAddress: '10.1.1.4' })],
+      [{ ipAddress: '2001:db8:f::1' }],
+    ),
+    '/staticMappings/0/internalIpAddress',
+    '10.1.1.4',
+  ],
+  [
+    'mapping-unique',
+    'nat',
+    nat(
+      [
+        mapping({ externalIpAddress: '2001:db8:f::1', internalIpAddress: '2001:db8::4' }),
+        mapping({
+          externalIpAddress: '2001:db8:f::1',
+          internalIpAddress: '2001:db8::5',
+          remoteExternalIpAddressPrefix: '2001:db8:e::/48',
+        }),
+      ],
+      [{ ipAddress: '2001:db8:f::1' }],
+    ),
+    '/staticMappings/1/externalPort',
+    '2001:db8:e::/48',
   ],
   [
     'address-unicast',
@@ -325,6 +427,48 @@ const cases: Case[] = [
     '/staticMappings/2/externalPort',
     '198.51.100.128/25',
   ],
+
+  ...(
+    [
+      ['mac-unicast', '03:00:00:00:00:01'],
+      ['mac-reserved', '02:48:4e:56:00:01'],
+    ] as const
+  ).map(
+    ([rule, macAddress]): Case => [
+      rule,
+      'providerAddress',
+      { interface: 'pa0', prefixLength: 24, macAddress },
+      '/macAddress',
+      macAddress,
+    ],
+  ),
+
+  ['ip-prefix', 'providerRoute', providerRoute({ destinationPrefix: 'all' }), '/destinationPrefix', 'all'],
+  ['address-unicast', 'providerRoute', providerRoute({ nextHop: '0.0.0.0' }), '/nextHop', '0.0.0.0'],
+  ['address-unicast', 'providerRoute', providerRoute({ nextHop: 'fe80::1' }), '/nextHop', 'fe80::1'],
+  ['route-family', 'providerRoute', providerRoute({ nextHop: '2001:db8::1' }), '/nextHop', '2001:db8::1'],
+
+  ['port-mac', 'port', port({ macAddress: undefined }), '/macAddress', 'virtualSubnetId 5001'],
+  ['mac-unicast', 'port', port({ macAddress: '01:00:5e:00:00:01' }), '/macAddress', '01:00:5e:00:00:01'],
+  ['mac-reserved', 'port', port({ macAddress: '02:48:4e:56:00:01' }), '/macAddress', '02:48:4e:56:00:01'],
+  ['ip-address', 'port', port({ customerAddresses: ['vm'] }), '/customerAddresses/0', 'vm'],
+  ['address-unicast', 'port', port({ customerAddresses: ['10.1.1.9', '::'] }), '/customerAddresses/1', '::'],
+  [
+    'customer-address-once',
+    'port',
+    port({ customerAddresses: ['2001:db8::9', '10.1.1.9', '2001:DB8::9'] }),
+    '/customerAddresses/2',
+    '2001:db8::9',
+  ],
+  [
+    'port-outside',
+    'port',
+    { macAddress: '02:00:00:00:00:01', customerAddresses: [] },
+    '/macAddress',
+    '02:00:00:00:00:01',
+  ],
+  ['port-outside', 'port', { customerAddresses: ['10.1.1.9'] }, '/customerAddresses', '10.1.1.9'],
+  ['port-outside', 'port', { customerAddresses: [], learn: true }, '/learn', 'true'],
 ];
 
 for (const [rule, kind, value, pointer, shown] of cases) {
@@ -354,7 +498,80 @@ t.test('addresses and MACs come out canonical, with the rest as it was', async (
   t.strictSame(normalize('gateway', gateway(['10.254.254.2'])), gateway(['10.254.254.2']));
 });
 
+t.test('IPv6 comes out as RFC 5952 writes it, wherever it stands', async (t) => {
+  t.match(
+    normalize('virtualSubnet', {
+      addressPrefixes: ['2001:DB8:0:1::/64', '10.1.1.0/24'],
+      providerMulticastAddress: 'FF05:0::8',
+    }),
+    { addressPrefixes: ['2001:db8:0:1::/64', '10.1.1.0/24'], providerMulticastAddress: 'ff05::8' },
+  );
+  t.match(
+    normalize('lookupRecord', record({ customerAddress: '2001:DB8::4', providerAddress: '2001:DB8:4::B' })),
+    {
+      customerAddress: '2001:db8::4',
+      providerAddress: '2001:db8:4::b',
+    },
+  );
+  t.match(
+    normalize('lookupRecord', record({ customerAddress: '2001:DB8::4' })),
+    { customerAddress: '2001:db8::4', providerAddress: '192.168.4.11' },
+    'the families are independent',
+  );
+  t.match(normalize('lookupRecord', record({ customerAddress: '0::0', type: 'l2only' })), {
+    customerAddress: '::',
+  });
+  t.match(normalize('customerRoute', route({ destinationPrefix: '::/0', nextHop: '2001:DB8::2' })), {
+    nextHop: '2001:db8::2',
+  });
+  t.match(normalize('customerRoute', route({ destinationPrefix: '2001:DB8::/32', nextHop: '0:0::' })), {
+    destinationPrefix: '2001:db8::/32',
+    nextHop: '::',
+  });
+  t.strictSame(normalize('gateway', gateway(['2001:DB8::2', '10.254.254.2'])).customerAddresses, [
+    '2001:db8::2',
+    '10.254.254.2',
+  ]);
+  t.match(
+    normalize(
+      'nat',
+      nat(
+        [
+          mapping({
+            externalIpAddress: '2001:DB8:F::1',
+            internalIpAddress: '2001:DB8::4',
+            remoteExternalIpAddressPrefix: '2001:DB8:E::/48',
+          }),
+        ],
+        [{ ipAddress: '203.0.113.10' }, { ipAddress: '2001:DB8:F::1' }],
+      ),
+    ),
+    {
+      externalAddresses: [{}, { ipAddress: '2001:db8:f::1' }],
+      staticMappings: [
+        {
+          externalIpAddress: '2001:db8:f::1',
+          internalIpAddress: '2001:db8::4',
+          remoteExternalIpAddressPrefix: '2001:db8:e::/48',
+        },
+      ],
+    },
+  );
+  t.strictSame(
+    normalize('port', port({ macAddress: '02-00-00-00-00-0A', customerAddresses: ['2001:DB8::9'] })),
+    {
+      virtualSubnetId: 5001,
+      macAddress: '02:00:00:00:00:0a',
+      customerAddresses: ['2001:db8::9'],
+      learn: false,
+    },
+  );
+});
+
 t.test('defaults are filled in', async (t) => {
+  t.strictSame(normalize('port', {} as VmPort), { customerAddresses: [], learn: false });
+  const { metric: ____, ...onInterface } = providerRoute();
+  t.equal(normalize('providerRoute', onInterface as ResourceTypes['providerRoute']).metric, 0);
   const { type: _, ...withoutType } = record();
   t.equal(normalize('lookupRecord', withoutType as LookupRecord).type, 'static');
   t.equal(normalize('virtualSubnet', { addressPrefixes: ['10.1.1.0/24'] }).isGatewaySubnet, false);
@@ -372,6 +589,12 @@ t.test('the argument is left alone and normalizing twice changes nothing', async
 });
 
 t.test('values at the edge of a rule are accepted', async (t) => {
+  t.doesNotThrow(() => normalize('virtualSubnet', { addressPrefixes: ['2001::/16', '2002:0:0:1::/126'] }));
+  for (const providerMulticastAddress of ['224.0.1.0', '239.255.255.255', 'ff03::1', 'ff0e::1', 'ff18::1']) {
+    t.doesNotThrow(() =>
+      normalize('virtualSubnet', { addressPrefixes: ['10.0.0.0/8'], providerMulticastAddress }),
+    );
+  }
   t.doesNotThrow(() => normalize('virtualSubnet', { addressPrefixes: ['10.0.0.0/8', '11.0.0.0/30'] }));
   t.doesNotThrow(() => normalize('lookupRecord', record({ type: 'l2only', customerAddress: '0.0.0.0' })));
   t.doesNotThrow(() => normalize('lookupRecord', record({ type: 'dynamic' })));

@@ -2,6 +2,7 @@
 import t, { type Test } from 'tap';
 import type { ErrorCode } from '../../src/errors.ts';
 import { normalize } from '../../src/policy/normalize.ts';
+import type { ProviderAddress, ProviderRoute, VmPort } from '../../src/policy/resources.ts';
 import { gatewayMac } from '../../src/policy/router.ts';
 import { checkDelete, checkPut } from '../../src/policy/rules.ts';
 import type { DesiredState } from '../../src/policy/state.ts';
@@ -55,6 +56,41 @@ const nat = (ipAddress: string, internalIpAddress = '10.1.1.4', rdid = CONTOSO) 
       },
     ],
   });
+const PORT_MAC = '02:00:00:00:00:21';
+const port = (overrides: Partial<VmPort> = {}, name = 'tap0') =>
+  put('port', undefined, name, {
+    virtualSubnetId: 5001,
+    macAddress: PORT_MAC,
+    customerAddresses: ['10.1.1.21'],
+    ...overrides,
+  });
+const otherPort = (overrides: Partial<VmPort>) => port({ customerAddresses: [], ...overrides }, 'tap1');
+const providerRoute = (overrides: Partial<ProviderRoute> = {}, id = 'new') =>
+  put('providerRoute', undefined, id, {
+    interface: 'pa0',
+    destinationPrefix: '198.51.100.0/24',
+    nextHop: '192.168.4.254',
+    metric: 0,
+    ...overrides,
+  });
+const providerAddress = (address: string, overrides: Partial<ProviderAddress> = {}) =>
+  put('providerAddress', undefined, address, { interface: 'pa0', prefixLength: 24, ...overrides });
+/** The subnet of both families, in which IPv6 addresses are tried. */
+const subnet6 = subnet(5006, ['10.6.0.0/24', '2001:db8:6::/64']);
+/** As many records of VSID 5006, each with a provider address of its own. */
+const crowd = (count: number) =>
+  Array.from({ length: count }, (_, index) =>
+    put(
+      'lookupRecord',
+      CONTOSO,
+      `crowd${index}`,
+      record({
+        virtualSubnetId: 5006,
+        customerAddress: `2001:db8:6::1:${index.toString(16)}`,
+        providerAddress: `192.168.${8 + (index >> 8)}.${index & 255}`,
+      }),
+    ),
+  );
 const newRecord = (overrides: Parameters<typeof record>[0]) =>
   put('lookupRecord', CONTOSO, 'new', record({ customerAddress: '10.1.1.77', ...overrides }));
 
@@ -478,12 +514,303 @@ const refusals: Refusal[] = [
       shown: address,
     }),
   ),
+  ...['::', '::1', 'fe80::1', 'ff02::1', '2001:DB8::1', '::ffff:192.168.4.1'].map(
+    (address): Refusal => ({
+      name: `${address} as provider address`,
+      put: providerAddress(address, { prefixLength: 64 }),
+      ...invalid,
+      rule: 'provider-address-unicast',
+      shown: address,
+    }),
+  ),
   {
-    name: 'an IPv6 provider address',
-    put: put('providerAddress', undefined, '2001:db8::1', { interface: 'pa0', prefixLength: 64 }),
+    name: 'a provider address on the interface of a port',
+    put: providerAddress('192.168.4.2', { interface: 'tap0' }),
+    more: [port()],
+    ...conflict,
+    rule: 'provider-interface-port',
+    pointer: '/interface',
+    shown: 'tap0',
+  },
+  {
+    name: 'a provider prefix that leaves a next hop outside',
+    put: providerAddress('192.168.4.1', { prefixLength: 30 }),
+    more: [providerRoute()],
+    ...inUse,
+    rule: 'provider-address-in-use',
+    pointer: '/prefixLength',
+    shown: 'provider route new',
+  },
+  {
+    name: 'a provider address that leaves the interface of a route',
+    put: providerAddress('192.168.4.1', { interface: 'pa1' }),
+    more: [providerRoute()],
+    ...inUse,
+    rule: 'provider-address-in-use',
+    pointer: '/interface',
+    shown: 'provider route new',
+  },
+
+  // Provider routes
+  {
+    name: 'a provider route with a blank in its id',
+    put: providerRoute({}, 'a b'),
     ...invalid,
-    rule: 'ipv6-not-supported',
-    shown: '2001:db8::1',
+    rule: 'resource-id',
+    shown: 'a b',
+  },
+  {
+    name: 'a provider route to no neighbour',
+    put: providerRoute({ nextHop: '192.168.5.1' }),
+    ...invalid,
+    rule: 'provider-route-neighbour',
+    ...nextHop,
+    shown: '192.168.5.1',
+  },
+  {
+    name: 'a provider route to a neighbour on another interface',
+    put: providerRoute({ interface: 'pa1' }),
+    ...invalid,
+    rule: 'provider-route-neighbour',
+    ...nextHop,
+    shown: 'pa1',
+  },
+  {
+    name: 'a provider route to this node itself',
+    put: providerRoute({ nextHop: '192.168.4.1' }),
+    ...invalid,
+    rule: 'provider-route-neighbour',
+    ...nextHop,
+    shown: '192.168.4.1',
+  },
+  {
+    name: 'an IPv6 provider route to no neighbour',
+    put: providerRoute({ destinationPrefix: '2001:db8:5::/48', nextHop: '2001:db8:4::1' }),
+    ...invalid,
+    rule: 'provider-route-neighbour',
+    ...nextHop,
+    shown: '2001:db8:4::1',
+  },
+  {
+    name: 'a provider destination and metric twice',
+    put: providerRoute(),
+    more: [providerRoute({ nextHop: '192.168.4.253' }, 'old')],
+    ...conflict,
+    rule: 'provider-route-unique',
+    pointer: '/destinationPrefix',
+    shown: 'provider route old',
+  },
+
+  // Ports
+  ...['a b', 'a/b', 'a:b', '', '.', '..', 'sixteen-letters-', 'tàp'].map(
+    (name): Refusal => ({
+      name: `a port on interface "${name}"`,
+      put: port({}, name),
+      ...invalid,
+      rule: 'interface-name',
+      shown: name,
+    }),
+  ),
+  {
+    name: 'a port on the interface of a provider address',
+    put: port({}, 'pa0'),
+    ...conflict,
+    rule: 'port-provider-interface',
+    shown: '192.168.4.1',
+  },
+  {
+    name: 'a port in a VSID of nobody',
+    put: port({ virtualSubnetId: 7777 }),
+    ...invalid,
+    rule: 'port-vsid',
+    pointer: '/virtualSubnetId',
+    shown: '7777',
+  },
+  {
+    name: 'a port with an address outside its subnet',
+    put: port({ customerAddresses: ['10.1.1.21', '10.1.2.21'] }),
+    ...inPrefix,
+    pointer: '/customerAddresses/1',
+    shown: '10.1.2.21',
+  },
+  {
+    name: 'a port with the .1',
+    put: port({ customerAddresses: ['10.1.1.1'] }),
+    ...reserved,
+    ...gatewayAddress,
+    shown: '10.1.1.1',
+  },
+  {
+    name: 'a port with the IPv6 .1',
+    put: port({ virtualSubnetId: 5006, customerAddresses: ['2001:db8:6::1'] }),
+    more: [subnet6],
+    ...reserved,
+    ...gatewayAddress,
+    shown: '2001:db8:6::1',
+  },
+  {
+    name: 'a port with the broadcast address',
+    put: port({ customerAddresses: ['10.1.1.255'] }),
+    ...ofHost,
+    ...gatewayAddress,
+    shown: '10.1.1.255',
+  },
+  {
+    name: 'a port with the MAC of another one',
+    put: otherPort({}),
+    more: [port()],
+    ...conflict,
+    rule: 'port-mac-unique',
+    pointer: '/macAddress',
+    shown: 'port tap0',
+  },
+  {
+    name: 'a port with the address of another one',
+    put: otherPort({ macAddress: '02:00:00:00:00:22', customerAddresses: ['10.1.1.22', '10.1.1.21'] }),
+    more: [port()],
+    ...conflict,
+    rule: 'port-address-unique',
+    pointer: '/customerAddresses/1',
+    shown: 'port tap0',
+  },
+  {
+    name: "a port with the MAC of this node's gateway",
+    put: port({ virtualSubnetId: 5099, macAddress: GATEWAY_MAC, customerAddresses: [] }),
+    ...conflict,
+    rule: 'port-mac-unique',
+    pointer: '/macAddress',
+    shown: GATEWAY_MAC,
+  },
+  {
+    name: "a port with the address of this node's gateway",
+    put: port({ virtualSubnetId: 5099, customerAddresses: ['10.254.254.2'] }),
+    ...conflict,
+    rule: 'port-address-unique',
+    ...gatewayAddress,
+    shown: '10.254.254.2',
+  },
+  {
+    name: 'a gateway with the MAC of a port',
+    put: gateway(5099, '10.254.254.2', PORT_MAC),
+    more: [
+      port({ virtualSubnetId: 5099, customerAddresses: [] }),
+      put(
+        'lookupRecord',
+        CONTOSO,
+        'gw',
+        record({ customerAddress: '10.254.254.2', virtualSubnetId: 5099, macAddress: PORT_MAC }),
+      ),
+    ],
+    ...conflict,
+    rule: 'gateway-port',
+    pointer: '/macAddress',
+    shown: 'port tap0',
+  },
+  {
+    name: 'a gateway with the address of a port',
+    put: gateway(5099, '10.254.254.3'),
+    more: [port({ virtualSubnetId: 5099, customerAddresses: ['10.254.254.3'] })],
+    ...conflict,
+    rule: 'gateway-port',
+    ...gatewayAddress,
+    shown: 'port tap0',
+  },
+  {
+    name: 'a prefix that leaves a port outside',
+    put: subnet(5006, ['10.6.0.0/24', '2001:db8:6::/96']),
+    more: [subnet6, port({ virtualSubnetId: 5006, customerAddresses: ['10.6.0.9', '2001:db8:6::1:0:9'] })],
+    ...subnetInUse,
+    shown: 'customer address 2001:db8:6::1:0:9 of port tap0',
+  },
+
+  // IPv6
+  {
+    name: 'an IPv6 prefix inside one of another subnet',
+    put: subnet(5003, ['10.3.0.0/24', '2001:db8:6:0:8000::/65']),
+    more: [subnet6],
+    ...conflict,
+    rule: 'prefix-overlap',
+    pointer: '/addressPrefixes/1',
+    shown: '2001:db8:6::/64',
+  },
+  {
+    name: 'an IPv6 record outside its subnet',
+    put: newRecord({ virtualSubnetId: 5006, customerAddress: '2001:db8:7::4' }),
+    more: [subnet6],
+    ...inPrefix,
+    ...customerAddress,
+    shown: '2001:db8:7::4',
+  },
+  {
+    name: 'a record of the anycast address of a subnet’s routers',
+    put: newRecord({ virtualSubnetId: 5006, customerAddress: '2001:db8:6::' }),
+    more: [subnet6],
+    ...ofHost,
+    ...customerAddress,
+    shown: 'anycast',
+  },
+  {
+    name: 'a record of the IPv6 .1',
+    put: newRecord({ virtualSubnetId: 5006, customerAddress: '2001:db8:6::1' }),
+    more: [subnet6],
+    ...reserved,
+    ...customerAddress,
+    shown: '2001:db8:6::1',
+  },
+  {
+    name: 'an on-link IPv6 route outside its subnet',
+    put: route(5006, '2001:db8:7::/64', '::'),
+    more: [subnet6],
+    ...invalid,
+    rule: 'on-link-in-subnet',
+    pointer: '/destinationPrefix',
+    shown: '2001:db8:7::/64',
+  },
+  {
+    name: 'an IPv6 next hop outside the subnet',
+    put: route(5006, '::/0', '2001:db8:7::9'),
+    more: [subnet6],
+    ...inPrefix,
+    ...nextHop,
+    shown: '2001:db8:7::9',
+  },
+  {
+    name: 'a mapping to no IPv6 subnet',
+    put: nat('2001:db8:f::1', '2001:db8:7::4'),
+    more: [subnet6],
+    ...inPrefix,
+    ...internal,
+    shown: '2001:db8:7::4',
+  },
+  {
+    name: 'a gateway outside the IPv6 prefix of its subnet',
+    put: gateway(5099, '2001:db8:99::2'),
+    ...inPrefix,
+    ...gatewayAddress,
+    shown: '2001:db8:99::2',
+  },
+
+  // Copies of broadcasts
+  {
+    name: 'provider address 257 of a subnet',
+    put: newRecord({ virtualSubnetId: 5006, customerAddress: '10.6.0.9', providerAddress: '192.168.99.1' }),
+    more: [subnet6, ...crowd(256)],
+    ...conflict,
+    rule: 'subnet-provider-addresses',
+    pointer: '/providerAddress',
+    shown: '192.168.99.1',
+  },
+  {
+    name: 'a multicast group taken from a subnet of 257 provider addresses',
+    put: subnet6,
+    more: [
+      put('virtualSubnet', CONTOSO, '5006', { ...subnet6.value, providerMulticastAddress: '239.0.0.6' }),
+      ...crowd(257),
+    ],
+    ...inUse,
+    rule: 'subnet-provider-addresses',
+    pointer: '/providerMulticastAddress',
+    shown: '257 provider addresses',
   },
   {
     name: 'an IPv4 prefix length over 32',
@@ -535,6 +862,12 @@ const deletions: { name: string; key: ResourceKey; shown: string; puts: Put[] }[
     puts: [subnet(5001, ['10.1.1.0/24']), route(5001, '172.16.0.0/16', '10.1.1.9')],
   },
   {
+    name: 'a port',
+    key: { kind: 'virtualSubnet', rdid: CONTOSO, id: '5001' },
+    shown: 'port tap0',
+    puts: [subnet(5001, ['10.1.1.0/24']), port({ customerAddresses: [] })],
+  },
+  {
     name: 'a static mapping',
     key: { kind: 'virtualSubnet', rdid: CONTOSO, id: '5001' },
     shown: 'static mapping to 10.1.1.4',
@@ -564,10 +897,36 @@ t.test('deleting what is not there is refused as not found', async (t) => {
     { kind: 'nat', rdid: CONTOSO },
     { kind: 'gateway', rdid: UNKNOWN },
     { kind: 'providerAddress', id: '192.168.4.2' },
+    { kind: 'providerRoute', id: 'fabric' },
+    { kind: 'port', id: 'tap0' },
   ];
   for (const key of keys) {
     t.equal(refusalOf(() => checkDelete(state, key)).code, 'HNV_NOT_FOUND', JSON.stringify(key));
   }
+});
+
+t.test('a routing domain with ports of VMs is not deleted', async (t) => {
+  const key = { kind: 'routingDomain', rdid: CONTOSO } as const;
+  const puts = [subnet(5001, ['10.1.1.0/24']), port({ customerAddresses: [] })];
+  expectRefusal(t, () => checkDelete(stateOf(puts), key), {
+    ...inUse,
+    rule: 'routing-domain-in-use',
+    shown: 'port tap0',
+  });
+  const foreign = put('virtualSubnet', FABRIKAM, '6001', { addressPrefixes: ['10.1.1.0/24'] });
+  const elsewhere = port({ virtualSubnetId: 6001 });
+  t.doesNotThrow(() => checkDelete(stateOf([...puts.slice(0, 1), foreign, elsewhere]), key));
+});
+
+t.test('a provider address that a provider route needs is not deleted', async (t) => {
+  const key = { kind: 'providerAddress', id: '192.168.4.1' } as const;
+  const puts = [providerAddress('192.168.4.1'), providerRoute()];
+  expectRefusal(t, () => checkDelete(stateOf(puts), key), {
+    ...inUse,
+    rule: 'provider-address-in-use',
+    shown: 'provider route new',
+  });
+  t.doesNotThrow(() => checkDelete(stateOf([...puts, providerAddress('192.168.4.2')]), key));
 });
 
 t.test('everything that nothing depends on can be deleted, a domain with all that it owns', async (t) => {
@@ -600,7 +959,70 @@ t.test('changes that keep the rules are accepted', async (t) => {
     nat('203.0.113.11'),
     put('providerAddress', undefined, '10.1.1.4', { interface: 'pa0', prefixLength: 32 }),
   ];
+  accepted.push(
+    subnet6,
+    providerAddress('2001:db8:4::1', { prefixLength: 64, vlanId: 7, macAddress: '02-00-00-00-00-07' }),
+    providerAddress('192.168.4.1', { prefixLength: 23 }),
+    providerRoute(),
+    port(),
+    port({ virtualSubnetId: 6001 }),
+    port({ virtualSubnetId: 5099, customerAddresses: ['10.254.254.3'] }),
+    put('port', undefined, 'fifteen-letters', { customerAddresses: [] }),
+  );
   for (const change of accepted) t.doesNotThrow(() => check(state, change), JSON.stringify(change));
+});
+
+t.test('IPv6 is accepted wherever IPv4 is, beside it and alone', async (t) => {
+  const gateways = subnet(5099, ['10.254.254.0/29', '2001:db8:99::/126'], true);
+  const state = stateOf([
+    ...twoTenants(),
+    ...[subnet6, gateways, providerAddress('2001:db8:4::1', { prefixLength: 64 })],
+    port(),
+  ]);
+  const in6 = (address: string, overrides: Parameters<typeof record>[0] = {}) =>
+    newRecord({ virtualSubnetId: 5006, customerAddress: address, ...overrides });
+  const accepted: Put[] = [
+    in6('2001:db8:6::2'),
+    in6('2001:db8:6::ffff:ffff:ffff:ffff', { providerAddress: '2001:db8:4::11' }),
+    in6('10.6.0.9', { providerAddress: '2001:db8:4::11' }),
+    in6('::', { type: 'l2only' }),
+    in6('::', { type: 'gatewayWildcard', providerAddress: '2001:db8:4::11' }),
+    route(5006, '::/0', '2001:db8:6::9'),
+    route(5006, '2001:db8:6:0:1::/80', '::'),
+    route(5099, '::/0', '2001:db8:99::2', 0, 'default6'),
+    put('gateway', CONTOSO, undefined, {
+      virtualSubnetId: 5099,
+      customerAddresses: ['10.254.254.2', '2001:db8:99::3'],
+      macAddress: GATEWAY_MAC,
+    }),
+    gateway(5099, '2001:db8:99::2'),
+    nat('2001:db8:f::1', '2001:db8:6::4'),
+    providerRoute({ destinationPrefix: '2001:db8:5::/48', nextHop: '2001:db8:4::fe' }),
+    port({ customerAddresses: ['10.1.1.22'], macAddress: '02:00:00:00:00:22' }, 'tap1'),
+    otherPort({ virtualSubnetId: 5006, customerAddresses: ['2001:db8:6::21', '10.6.0.21'] }),
+    otherPort({ virtualSubnetId: 6001, customerAddresses: ['10.1.1.21'] }),
+    put('virtualSubnet', CONTOSO, '5006', { ...subnet6.value, providerMulticastAddress: 'ff18::6' }),
+  ];
+  for (const change of accepted) t.doesNotThrow(() => check(state, change), JSON.stringify(change));
+});
+
+t.test('a subnet has 256 provider addresses, and more with a multicast group', async (t) => {
+  const far = { virtualSubnetId: 5006, customerAddress: '10.6.0.9', providerAddress: '192.168.99.1' };
+  const full = stateOf([subnet6, ...crowd(256)]);
+  t.doesNotThrow(() => check(stateOf([subnet6, ...crowd(255)]), newRecord(far)));
+  const known = newRecord({ ...far, providerAddress: '192.168.8.7' });
+  t.doesNotThrow(() => check(full, known), 'one more record of one of them');
+  const moved = put(
+    'lookupRecord',
+    CONTOSO,
+    'crowd3',
+    record({ ...far, customerAddress: '2001:db8:6::1:3' }),
+  );
+  t.doesNotThrow(() => check(full, moved), 'in the place of one of them');
+  const group = { ...subnet6.value, providerMulticastAddress: '239.0.0.6' };
+  const withGroup = put('virtualSubnet', CONTOSO, '5006', group);
+  t.doesNotThrow(() => check(stateOf([withGroup, ...crowd(256)]), newRecord(far)));
+  t.doesNotThrow(() => check(stateOf([withGroup, ...crowd(256)]), subnet6), 'without the group again');
 });
 
 t.test(
@@ -629,28 +1051,38 @@ t.test("no refusal tells of another tenant's name or RDID", async (t) => {
   }
 });
 
-t.test('a lookup record is checked in the same time in a domain of 50,000', async (t) => {
+t.test('records and routes are checked in the same time in a domain of 50,000', async (t) => {
   const puts: Put[] = [subnet(5001, ['10.0.0.0/8'])];
   for (let index = 0; index < 50_000; index++) {
     const address = `10.${1 + (index >> 16)}.${(index >> 8) & 255}.${index & 255}`;
     puts.push(put('lookupRecord', CONTOSO, `vm${index}`, record({ customerAddress: address })));
+    puts.push(route(5001, `172.16.0.0/16`, '10.1.0.9', index, `r${index}`));
   }
   const state = stateOf(puts);
   const domain = state.domains.get(CONTOSO);
   let scans = 0;
-  const lookupRecords = new Proxy(domain?.lookupRecords ?? new Map(), {
-    get(target, property) {
-      if (property !== 'get' && property !== 'has') scans++;
-      const member: unknown = Reflect.get(target, property, target);
-      return typeof member === 'function' ? member.bind(target) : member;
-    },
-  });
+  const watch = <V>(map: ReadonlyMap<string, V>): ReadonlyMap<string, V> =>
+    new Proxy(map, {
+      get(target, property) {
+        if (property !== 'get' && property !== 'has') scans++;
+        const member: unknown = Reflect.get(target, property, target);
+        return typeof member === 'function' ? member.bind(target) : member;
+      },
+    });
   if (domain === undefined) throw new Error('no domain');
-  const watched = { ...state, domains: new Map([[CONTOSO, { ...domain, lookupRecords }]]) };
+  const lookupRecords = watch(domain.lookupRecords);
+  const customerRoutes = watch(domain.customerRoutes);
+  const watched = {
+    ...state,
+    domains: new Map([[CONTOSO, { ...domain, lookupRecords, customerRoutes }]]),
+  };
   t.doesNotThrow(() => check(watched, newRecord({ customerAddress: '10.9.9.9' })));
   const taken = newRecord({ customerAddress: '10.1.0.77' });
   t.equal(refusalOf(() => check(watched, taken)).rule, 'customer-address-unique');
-  t.equal(scans, 0, 'never walks over the records');
+  t.doesNotThrow(() => check(watched, route(5001, '172.16.0.0/16', '10.1.0.9', 60_000)));
+  const same = route(5001, '172.16.0.0/16', '10.1.0.8', 40_000);
+  t.equal(refusalOf(() => check(watched, same)).rule, 'route-unique');
+  t.equal(scans, 0, 'never walks over records or routes');
 });
 
 function expectRefusal(

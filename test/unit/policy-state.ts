@@ -10,11 +10,14 @@ import type {
   LookupRecord,
   Nat,
   ProviderAddress,
+  ProviderRoute,
   ResourceKind,
   ResourceTypes,
   RoutingDomain,
   VirtualSubnet,
+  VmPort,
 } from '../../src/policy/resources.ts';
+import { destinationKey } from '../../src/policy/rules/customer-route.ts';
 import { hasCustomerAddress } from '../../src/policy/rules/lookup-record.ts';
 import type { DesiredState, DomainState } from '../../src/policy/state.ts';
 import type { ResourceKey } from '../../src/store/store.ts';
@@ -45,7 +48,9 @@ interface MutableDomain extends DomainState {
   virtualSubnets: Map<number, VirtualSubnet>;
   lookupRecords: Map<string, LookupRecord>;
   recordByAddress: Map<string, string>;
+  providerAddressUse: Map<number, Map<string, number>>;
   customerRoutes: Map<string, CustomerRoute>;
+  routeByDestination: Map<string, string>;
   gateway?: Gateway;
   nat?: Nat;
 }
@@ -54,6 +59,9 @@ interface MutableDomain extends DomainState {
 export function stateOf(puts: readonly Put[]): DesiredState {
   const domains = new Map<string, MutableDomain>();
   const providerAddresses = new Map<string, ProviderAddress>();
+  const providerRoutes = new Map<string, ProviderRoute>();
+  const ports = new Map<string, VmPort>();
+  const portsByVsid = new Map<number, Set<string>>();
   const vsidOwners = new Map<number, string>();
   const externalAddressOwners = new Map<string, string>();
 
@@ -61,6 +69,17 @@ export function stateOf(puts: readonly Put[]): DesiredState {
     const id = key.id ?? '';
     if (key.kind === 'providerAddress') {
       providerAddresses.set(id, normalize('providerAddress', value as ProviderAddress));
+      continue;
+    }
+    if (key.kind === 'providerRoute') {
+      providerRoutes.set(id, normalize('providerRoute', value as ProviderRoute));
+      continue;
+    }
+    if (key.kind === 'port') {
+      const port = normalize('port', value as VmPort);
+      ports.set(id, port);
+      const vsid = port.virtualSubnetId;
+      if (vsid !== undefined) portsByVsid.set(vsid, (portsByVsid.get(vsid) ?? new Set()).add(id));
       continue;
     }
     const rdid = key.rdid ?? '';
@@ -78,11 +97,17 @@ export function stateOf(puts: readonly Put[]): DesiredState {
         const record = normalize('lookupRecord', value as LookupRecord);
         domain.lookupRecords.set(id, record);
         if (hasCustomerAddress(record.type)) domain.recordByAddress.set(record.customerAddress, id);
+        const use = domain.providerAddressUse.get(record.virtualSubnetId) ?? new Map<string, number>();
+        domain.providerAddressUse.set(record.virtualSubnetId, use);
+        use.set(record.providerAddress, (use.get(record.providerAddress) ?? 0) + 1);
         break;
       }
-      case 'customerRoute':
-        domain.customerRoutes.set(id, normalize('customerRoute', value as CustomerRoute));
+      case 'customerRoute': {
+        const route = normalize('customerRoute', value as CustomerRoute);
+        domain.customerRoutes.set(id, route);
+        domain.routeByDestination.set(destinationKey(route), id);
         break;
+      }
       case 'gateway':
         domain.gateway = normalize('gateway', value as Gateway);
         break;
@@ -92,7 +117,10 @@ export function stateOf(puts: readonly Put[]): DesiredState {
         break;
     }
   }
-  return { domains, providerAddresses, vsidOwners, externalAddressOwners };
+  return {
+    ...{ domains, providerAddresses, providerRoutes, ports, portsByVsid },
+    ...{ vsidOwners, externalAddressOwners },
+  };
 }
 
 function emptyDomain(rdid: string): MutableDomain {
@@ -103,7 +131,9 @@ function emptyDomain(rdid: string): MutableDomain {
     virtualSubnets: new Map(),
     lookupRecords: new Map(),
     recordByAddress: new Map(),
+    providerAddressUse: new Map(),
     customerRoutes: new Map(),
+    routeByDestination: new Map(),
   };
 }
 

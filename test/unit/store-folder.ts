@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { LookupRecord } from '../../src/policy/resources.ts';
+import type { LookupRecord, VmPort } from '../../src/policy/resources.ts';
 import type { DesiredState } from '../../src/policy/state.ts';
 import type { StoreCapacity } from '../../src/store/capacity.ts';
 import type { Store } from '../../src/store/store.ts';
@@ -12,6 +12,7 @@ export const capacity: StoreCapacity = {
   lookupRecords: 200_000,
   customerRoutes: 1000,
   externalAddresses: 1000,
+  ports: 1000,
 };
 
 export const contoso = '11111111-0000-0000-0000-00000000000a';
@@ -34,6 +35,12 @@ export function record(customerAddress: string, virtualSubnetId = 5001): LookupR
   };
 }
 
+/** A port of a VM with the address. */
+export function port(virtualSubnetId: number, customerAddress: string): VmPort {
+  const macAddress = `02:00:00:00:01:${customerAddress.slice(-1).padStart(2, '0')}`;
+  return { virtualSubnetId, macAddress, customerAddresses: [customerAddress], learn: false };
+}
+
 /** A domain with one subnet, 10.0.0.0/8, and a gateway subnet. */
 export async function putDomain(store: Store, rdid: string, vsid: number): Promise<void> {
   await Promise.all([
@@ -51,6 +58,9 @@ export function snapshot(state: DesiredState): unknown {
   return structuredClone({
     domains: new Map([...state.domains].sort(([a], [b]) => (a < b ? -1 : 1))),
     providerAddresses: state.providerAddresses,
+    providerRoutes: state.providerRoutes,
+    ports: state.ports,
+    portsByVsid: state.portsByVsid,
     vsidOwners: state.vsidOwners,
     externalAddressOwners: state.externalAddressOwners,
   });

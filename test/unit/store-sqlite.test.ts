@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import t from 'tap';
 import { openStore } from '../../src/store/sqlite.ts';
 import type { StoreChange } from '../../src/store/store.ts';
-import { capacity, contoso, fabrikam, putDomain, record, snapshot, storePath } from './store-folder.ts';
+import { capacity, contoso, fabrikam, port, putDomain, record, snapshot, storePath } from './store-folder.ts';
 
 const writer = fileURLToPath(new URL('./store-writer.ts', import.meta.url));
 const rdidOf = (number: number) => `00000000-0000-0000-0000-${String(number).padStart(12, '0')}`;
@@ -33,6 +33,17 @@ t.test('a reopened store has the same state, handles and revisions', async (t) =
     { externalAddresses: [{ ipAddress: '203.0.113.1' }], staticMappings: [] },
   );
   await first.put({ kind: 'providerAddress', id: '192.0.2.9' }, { interface: 'eth0', prefixLength: 24 });
+  await first.put(
+    { kind: 'providerAddress', id: '2001:db8::9' },
+    { interface: 'eth0', prefixLength: 64, vlanId: 7, macAddress: '02:00:00:00:00:09' },
+  );
+  await first.put(
+    { kind: 'providerRoute', id: 'fabric' },
+    { interface: 'eth0', destinationPrefix: '2001:db8:1::/48', nextHop: '2001:db8::1', metric: 5 },
+  );
+  await first.put({ kind: 'port', id: 'tap0' }, port(5001, '10.0.0.4'));
+  await first.put({ kind: 'port', id: 'tap-_.@1' }, port(5001, '10.0.0.5'));
+  await first.put({ kind: 'port', id: 'tap2' }, { customerAddresses: [], learn: false });
   const before = snapshot(first.state);
   const resource = first.get({ kind: 'lookupRecord', ...inContoso, id: 'vm1' });
   const { revision } = first;
@@ -45,6 +56,9 @@ t.test('a reopened store has the same state, handles and revisions', async (t) =
   t.strictSame(second.get({ kind: 'lookupRecord', ...inContoso, id: 'vm1' }), resource);
   t.equal(second.state.domains.get(contoso)?.recordByAddress.get('10.0.0.4'), 'vm1');
   t.equal(second.state.vsidOwners.get(6001), fabrikam);
+  t.strictSame(second.state.portsByVsid, new Map([[5001, new Set(['tap-_.@1', 'tap0'])]]));
+  t.equal(second.state.domains.get(contoso)?.providerAddressUse.get(5001)?.get('192.0.2.1'), 1);
+  t.equal(second.state.domains.get(contoso)?.routeByDestination.get('0.0.0.0/0 0'), 'default');
   t.equal(second.state.externalAddressOwners.get('203.0.113.1'), contoso);
 });
 
@@ -102,7 +116,7 @@ t.test('writes of one tick are one commit, in order, and each sees those before 
     results.map(({ resource, created }) => [resource.revision, created]),
     [1, 2, 3, 4].map((revision) => [revision, true]),
   );
-  t.strictSame(changes, [{ revision: 4, domains: new Set([contoso]), providerAddresses: true }]);
+  t.strictSame(changes, [{ revision: 4, domains: new Set([contoso]), node: true }]);
 });
 
 t.test('a write that breaks a rule harms no other of its batch', async (t) => {
@@ -197,6 +211,78 @@ t.test('removing and replacing single resources keeps the indexes', async (t) =>
   t.strictSame(snapshot(reopened.state), after);
 });
 
+t.test('a change of a port concerns the domains of its old and its new VSID, or the node', async (t) => {
+  const path = storePath(t);
+  const store = openStore({ path, capacity });
+  await putDomain(store, contoso, 5001);
+  await putDomain(store, fabrikam, 6001);
+  const changes: StoreChange[] = [];
+  store.subscribe((change) => changes.push(change));
+  const key = { kind: 'port', id: 'tap0' } as const;
+  const outside = { customerAddresses: [], learn: false };
+  const changed = async (write: Promise<unknown>) => {
+    await write;
+    const change = changes.pop();
+    return [[...(change?.domains ?? [])].sort(), change?.node];
+  };
+  t.strictSame(await changed(store.put(key, port(5001, '10.0.0.4'))), [[contoso], false]);
+  t.strictSame(await changed(store.put(key, port(6001, '10.0.0.4'))), [[contoso, fabrikam], false]);
+  t.strictSame([...store.state.portsByVsid.keys()], [6001]);
+  t.strictSame(await changed(store.put(key, outside)), [[fabrikam], true]);
+  t.strictSame([...store.state.portsByVsid.keys()], []);
+  t.strictSame(await changed(store.put(key, port(5001, '10.0.0.4'))), [[contoso], true]);
+  t.strictSame(await changed(store.delete(key)), [[contoso], false]);
+  t.strictSame(await changed(store.put(key, outside)), [[], true]);
+  t.strictSame(await changed(store.delete(key)), [[], true]);
+  const provider = { interface: 'eth0', prefixLength: 24 };
+  t.strictSame(await changed(store.put({ kind: 'providerAddress', id: '192.0.2.9' }, provider)), [[], true]);
+  const route = { interface: 'eth0', destinationPrefix: '198.51.100.0/24', nextHop: '192.0.2.1', metric: 0 };
+  t.strictSame(await changed(store.put({ kind: 'providerRoute', id: 'r' }, route)), [[], true]);
+  t.strictSame(await changed(store.delete({ kind: 'providerRoute', id: 'r' })), [[], true]);
+  store.close();
+});
+
+t.test('indexes of provider addresses and destinations follow every change', async (t) => {
+  const path = storePath(t);
+  const store = openStore({ path, capacity });
+  await putDomain(store, contoso, 5001);
+  const at = (id: string) => ({ kind: 'lookupRecord', rdid: contoso, id }) as const;
+  const from = (address: string, providerAddress: string) => ({ ...record(address), providerAddress });
+  const use = () => store.state.domains.get(contoso)?.providerAddressUse;
+  await store.put(at('a'), from('10.0.0.4', '192.0.2.1'));
+  await store.put(at('b'), from('10.0.0.5', '192.0.2.1'));
+  await store.put(at('c'), { ...from('0.0.0.0', '2001:db8::2'), type: 'l2only' });
+  t.strictSame(
+    [...(use()?.get(5001) ?? [])],
+    [
+      ['192.0.2.1', 2],
+      ['2001:db8::2', 1],
+    ],
+  );
+  await store.put(at('a'), from('10.0.0.4', '2001:db8::2'));
+  await store.put(at('b'), { ...from('192.168.254.3', '192.0.2.1'), virtualSubnetId: 5002 });
+  t.strictSame([...(use()?.get(5001) ?? [])], [['2001:db8::2', 2]]);
+  t.strictSame([...(use()?.get(5002) ?? [])], [['192.0.2.1', 1]]);
+  await store.delete(at('b'));
+  t.equal(use()?.has(5002), false);
+
+  const routes = { kind: 'customerRoute', rdid: contoso, id: 'r' } as const;
+  const route = (metric: number) => ({
+    ...{ virtualSubnetId: 5001, destinationPrefix: '0.0.0.0/0', nextHop: '10.0.0.9', metric },
+  });
+  const destinations = () => [...(store.state.domains.get(contoso)?.routeByDestination ?? [])];
+  await store.put(routes, route(1));
+  await store.put(routes, route(2));
+  t.strictSame(destinations(), [['0.0.0.0/0 2', 'r']]);
+  await store.delete(routes);
+  t.strictSame(destinations(), []);
+  const after = snapshot(store.state);
+  store.close();
+  const reopened = openStore({ path, capacity });
+  t.teardown(() => reopened.close());
+  t.strictSame(snapshot(reopened.state), after);
+});
+
 t.test('a revision that is not the resource’s refuses the write', async (t) => {
   const store = openStore({ path: storePath(t), capacity });
   t.teardown(() => store.close());
@@ -276,10 +362,10 @@ t.test('a capacity below a handle in use refuses to open', async (t) => {
   openStore({ path, capacity: { ...capacity, routingDomains: 3 } }).close();
 });
 
-t.test('records, routes and external addresses beyond the capacity are refused', async (t) => {
+t.test('records, routes, external addresses and ports beyond the capacity are refused', async (t) => {
   const store = openStore({
     path: storePath(t),
-    capacity: { routingDomains: 2, lookupRecords: 2, customerRoutes: 1, externalAddresses: 2 },
+    capacity: { routingDomains: 2, lookupRecords: 2, customerRoutes: 1, externalAddresses: 2, ports: 1 },
   });
   t.teardown(() => store.close());
   await putDomain(store, contoso, 5001);
@@ -318,6 +404,13 @@ t.test('records, routes and external addresses beyond the capacity are refused',
     code: 'HNV_CAPACITY',
     rule: 'capacity-external-addresses',
   });
+
+  const putPort = (id: string) => store.put({ kind: 'port', id }, { customerAddresses: [], learn: false });
+  await putPort('tap0');
+  await putPort('tap0');
+  await t.rejects(putPort('tap1'), { code: 'HNV_CAPACITY', rule: 'capacity-ports' });
+  await store.delete({ kind: 'port', id: 'tap0' });
+  await putPort('tap1');
 });
 
 t.test('files that are no store of this version are refused and left as they are', async (t) => {

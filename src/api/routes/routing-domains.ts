@@ -15,13 +15,16 @@ const DomainCounters = Type.Object(
   {
     decapsulated: Direction,
     encapsulated: Direction,
+    local: Direction,
     drops: Type.Record(Type.String(), Type.Integer({ minimum: 0 }), {
       description: 'dropped packets by reason; a reason that never happened is absent',
     }),
   },
   {
     $id: 'DomainCounters',
-    description: 'decapsulated: from the tenant to the outside; encapsulated: from the outside to the tenant',
+    description:
+      'decapsulated: from a tunnel to a port of this node (routing context or VM); encapsulated: from a port to a tunnel; ' +
+      'local: from a port to another one of this node',
   },
 );
 

@@ -10,7 +10,7 @@ const counts = Type.Integer({ minimum: 0 });
 const NodeStatus = Type.Object(
   {
     version: Type.String(),
-    role: Type.Literal('gateway'),
+    role: Type.Union([Type.Literal('gateway'), Type.Literal('host')]),
     instance: Type.String(),
     ready: Type.Boolean({
       description: 'the kernel has followed the whole store once since the process began',
@@ -18,6 +18,10 @@ const NodeStatus = Type.Object(
     appliedRevision: Type.Integer({ description: 'store revision that the kernel has caught up with' }),
     revision: Type.Integer({ description: 'store revision' }),
     routingDomains: Type.Object({ ready: counts, pending: counts, failed: counts }),
+    warnings: Type.Array(Type.String(), {
+      description:
+        'what an operator should know, for example that the provider network leaves less than 1500 bytes inside',
+    }),
     features: Type.Array(
       Type.Object({
         name: Type.String(),

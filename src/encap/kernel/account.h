@@ -41,7 +41,7 @@ static __always_inline void sample_drop(struct __sk_buff *skb, __u32 domain, enu
     bpf_ringbuf_output(&drop_samples, sample, sizeof(*sample), 0);
 }
 
-static __noinline int drop(struct __sk_buff *skb, __u32 domain, enum hnv_drop_reason reason) {
+__noinline int drop(struct __sk_buff *skb, __u32 domain, enum hnv_drop_reason reason) {
     struct hnv_stats *count = stats_of(domain);
     __u64 now;
 

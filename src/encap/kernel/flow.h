@@ -14,17 +14,27 @@ static __always_inline __u32 mix(__u32 hash, __u32 word) {
     return hash ^ (hash >> 15);
 }
 
+static __always_inline __u32 mix_address(__u32 hash, const __u8 *address) {
+    const __u32 *words = (const void *)address;
+
+    return mix(mix(mix(mix(hash, words[0]), words[1]), words[2]), words[3]);
+}
+
 /*
  * `offset` is where the IP header begins. Fragments hash without ports, for only the first one has them: so
  * all fragments of a flow share one FlowID.
  */
-static __always_inline __u8 flow_id(struct __sk_buff *skb, const struct iphdr *ip, __u32 offset) {
-    __u32 hash = mix(mix(mix(0, ip->saddr), ip->daddr), ip->protocol);
+static __always_inline __u8 flow_id(struct __sk_buff *skb, const struct packet *packet, __u32 offset) {
+    __u32 hash = packet->protocol;
     __u32 ports;
 
-    if ((ip->protocol == IPPROTO_TCP || ip->protocol == IPPROTO_UDP || ip->protocol == IPPROTO_SCTP) &&
-        !(ip->frag_off & bpf_htons(IP_MF_OR_OFFSET)) &&
-        !bpf_skb_load_bytes(skb, offset + ip->ihl * 4, &ports, sizeof(ports)))
+    if (packet->v6)
+        hash = mix_address(mix_address(hash, packet->source), packet->destination);
+    else
+        hash = mix(mix(hash, v4_of(packet->source)), v4_of(packet->destination));
+    if ((packet->protocol == IPPROTO_TCP || packet->protocol == IPPROTO_UDP ||
+         packet->protocol == IPPROTO_SCTP) &&
+        !packet->fragment && !bpf_skb_load_bytes(skb, offset + packet->header, &ports, sizeof(ports)))
         hash = mix(hash, ports);
     hash ^= hash >> 16;
     return hash ^ (hash >> 8);

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * The programs of the data plane, one for each kind of place that they are attached to (TC ingress of each):
+ * The programs of the data plane, one for each kind of place that they are attached to (TC ingress, but for
+ * hnv_tag):
  *
  *   hnv_provider   provider NIC                                 NVGRE in: check, admit, decapsulate, deliver
- *   hnv_port       root side of a port (context's `hnv` link)   route, resolve, encapsulate, send
+ *   hnv_vlan       own link that stands for a VLAN of a NIC     the same, for what came with the tag
+ *   hnv_tag        egress of such a link                        puts the tag on
+ *   hnv_port       root side of a port (VM, context's `hnv`)    guard, ARP and ND, route, encapsulate, send
  *   hnv_context    root side of a context's `ext` link          only translated packets to the uplink
- *   hnv_uplink     uplink NIC                                   public address to context, ARP
+ *   hnv_uplink     uplink NIC                                   public address to context, ARP and ND
+ *   hnv_send       nowhere: run by user space on a frame        sends the frame out of a port
  */
 #include <linux/bpf.h>
-#include <linux/if_packet.h>
 #include <bpf/bpf_helpers.h>
 
 #include "provider.h"
@@ -18,6 +21,16 @@
 SEC("tc")
 int hnv_provider(struct __sk_buff *skb) {
     return from_provider(skb);
+}
+
+SEC("tc")
+int hnv_vlan(struct __sk_buff *skb) {
+    return from_vlan_link(skb);
+}
+
+SEC("tc")
+int hnv_tag(struct __sk_buff *skb) {
+    return to_vlan_link(skb);
 }
 
 SEC("tc")
@@ -33,6 +46,12 @@ int hnv_context(struct __sk_buff *skb) {
 SEC("tc")
 int hnv_uplink(struct __sk_buff *skb) {
     return from_uplink(skb);
+}
+
+/* cb[0]: the interface's index. */
+SEC("tc")
+int hnv_send(struct __sk_buff *skb) {
+    return bpf_clone_redirect(skb, skb->cb[0], 0);
 }
 
 /* The kernel offers some helpers only to GPL-compatible programs; "Dual BSD/GPL" is the name that it knows.

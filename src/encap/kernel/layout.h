@@ -49,8 +49,22 @@ enum hnv_drop_reason {
     HNV_DROP_EXTERNAL_ETHERTYPE = 29,
     HNV_DROP_EXTERNAL_MALFORMED = 30,
     HNV_DROP_UNTRANSLATED = 31,
+    HNV_DROP_PORT_SOURCE_MAC = 32,
+    HNV_DROP_PORT_SOURCE_ADDRESS = 33,
+    HNV_DROP_NEIGHBOUR_UNKNOWN = 34,
+    HNV_DROP_NEIGHBOUR_MESSAGE = 35,
+    HNV_DROP_NEIGHBOUR_MALFORMED = 36,
+    HNV_DROP_ROUTER_DESTINATION = 37,
+    HNV_DROP_LINK_LOCAL = 38,
+    HNV_DROP_NO_PORT = 39,
+    HNV_DROP_PROVIDER_FAMILY = 40,
+    HNV_DROP_FRAGMENT_FAILED = 41,
+    HNV_DROP_NO_MEMBERS = 42,
+    HNV_DROP_REPLICATION_FAILED = 43,
+    HNV_DROP_PROVIDER_VLAN = 44,
+    HNV_DROP_LOOP = 45,
 };
-#define HNV_DROP_REASONS 32
+#define HNV_DROP_REASONS 46
 
 #define HNV_ADDRESS_SIZE 16
 #define HNV_MAC_SIZE 6
@@ -58,7 +72,7 @@ enum hnv_drop_reason {
 /* --- provider side
  * ------------------------------------------------------------------------------------------ */
 
-/* A provider address of this node: tunnels end here. */
+/* A provider address of this node, or a multicast group that it has joined: tunnels end here. */
 struct hnv_provider_key {
     __u8 address[HNV_ADDRESS_SIZE];
 };
@@ -66,11 +80,23 @@ struct hnv_provider {
     __u32 ifindex;
 };
 
+/* A provider link of this node's own making that is tagged on its way over the NIC below. */
+struct hnv_vlan_key {
+    __u32 ifindex; /* of the NIC: what it receives with the tag is the link's; of the link, with vlan 0: its
+                      tag */
+    __u32 vlan;
+};
+struct hnv_vlan {
+    __u32 vlan;
+};
+
 struct hnv_subnet_key {
     __u32 vsid;
 };
 struct hnv_subnet {
     __u32 domain;
+    __u8 router[HNV_ADDRESS_SIZE];  /* the `.1` of its first IPv4 prefix; zero when it has none */
+    __u8 router6[HNV_ADDRESS_SIZE]; /* the same for IPv6 */
 };
 
 /* A provider address that may send frames of this domain. */
@@ -82,24 +108,62 @@ struct hnv_source {
     __u32 allowed;
 };
 
-/* --- ports: what stands behind the encap core (a routing context; later a VM) -----------------------------
+/* --- ports: what stands behind the encap core: a routing context or a VM ----------------------------------
  */
 
+/* `vsid` 0: the port that the MAC names when the frame carries another VSID of the domain. */
 struct hnv_port_key {
     __u32 domain;
+    __u32 vsid;
     __u8 mac[HNV_MAC_SIZE];
     __u8 pad[2];
 };
 struct hnv_interface_key {
     __u32 ifindex;
 };
+enum hnv_port_flags {
+    HNV_PORT_LEARN = 1,   /* source MAC and addresses are learned, not guarded */
+    HNV_PORT_GATEWAY = 2, /* a GatewayWildcard record has its MAC: any outside address may come from it */
+    HNV_PORT_CONTEXT = 4, /* a routing context: its kernel guards sources */
+    HNV_PORT_PEER = 8,    /* a veth whose other side is in another namespace: frames go straight there */
+};
 struct hnv_port {
     __u32 domain;
     __u32 vsid;
     __u32 ifindex;
-    __u32 mtu; /* of the inner packet, from its IP header on */
+    enum hnv_port_flags flags;
+    __u32 mtu; /* of what the port takes, from the inner IP header on */
     __u32 provider_ifindex;
+    __u32 provider_mtu; /* of the provider interface: the outer packet's limit, from its IP header on */
     __u8 provider_address[HNV_ADDRESS_SIZE];
+    __u8 mac[HNV_MAC_SIZE];
+    __u8 provider_mac[HNV_MAC_SIZE]; /* of the provider interface */
+};
+
+/* An address that a port may send from. */
+struct hnv_port_address_key {
+    __u32 ifindex;
+    __u8 address[HNV_ADDRESS_SIZE];
+};
+struct hnv_port_address {
+    __u32 domain;
+};
+
+/* Who gets a copy of a subnet's broadcasts and multicasts: addresses one behind the other, 16 bytes each. */
+#define HNV_MEMBERS 256
+struct hnv_members_key {
+    __u32 vsid;
+};
+struct hnv_members {
+    __u32 domain;
+    __u32 locals;
+    __u32 remotes;
+    __u32 pad;
+    __u8 group[HNV_ADDRESS_SIZE]; /* provider multicast address, instead of copies to `remote`; zero: none */
+    __u32 local[HNV_MEMBERS];     /* ifindexes of ports of this node */
+    __u8 local_address[HNV_MEMBERS *
+                       HNV_ADDRESS_SIZE]; /* what comes to another provider address is not for the port */
+    __u8 remote[HNV_MEMBERS * HNV_ADDRESS_SIZE];
 };
 
 /* Which domains use a MAC for a port: only to tell a frame for somebody else's port from one for nobody's. */
@@ -118,23 +182,44 @@ struct hnv_record_key {
     __u32 domain;
     __u8 address[HNV_ADDRESS_SIZE];
 };
+enum hnv_record_flags {
+    HNV_RECORD_LOCAL = 1,   /* its provider address is this node's: it is behind a port here */
+    HNV_RECORD_DYNAMIC = 2, /* learned: may be learned again from elsewhere */
+};
 struct hnv_record {
     __u32 vsid;
+    enum hnv_record_flags flags;
     __u8 provider_address[HNV_ADDRESS_SIZE];
     __u8 mac[HNV_MAC_SIZE];
     __u8 pad[2];
 };
 
-/* Lookup record of type GatewayWildcard: any outside address may come from this MAC behind this provider
- * address. */
+/*
+ * What may come from a MAC behind a provider address beside the addresses that records give it:
+ * GatewayWildcard, any address that no record has; L2Only, those of its subnet that no record has.
+ */
 struct hnv_wildcard_key {
     __u32 domain;
     __u8 provider_address[HNV_ADDRESS_SIZE];
     __u8 mac[HNV_MAC_SIZE];
     __u8 pad[2];
 };
+enum hnv_wildcard_scope {
+    HNV_WILDCARD_OUTSIDE = 1, /* GatewayWildcard */
+    HNV_WILDCARD_SUBNET = 2,  /* L2Only */
+};
 struct hnv_wildcard {
-    __u32 allowed;
+    enum hnv_wildcard_scope scope;
+    __u32 vsid;
+};
+
+/* The distributed router's addresses, every `.1` of the domain. */
+struct hnv_router_key {
+    __u32 domain;
+    __u8 address[HNV_ADDRESS_SIZE];
+};
+struct hnv_router {
+    __u32 vsid;
 };
 
 struct hnv_route_key {
@@ -180,7 +265,39 @@ struct hnv_stats {
     __u64 encap_packets;
     __u64 encap_bytes;
     __u64 last_sample_ns;
+    __u64 last_error_ns; /* when the last ICMP error was sent */
+    __u64 local_packets; /* from a port to another one of this node */
+    __u64 local_bytes;
+    __u64 replicated_packets; /* copies of broadcasts and multicasts that were made here */
     __u64 drops[HNV_DROP_REASONS];
+};
+
+/* Somebody showed that an address is at a port that learns. */
+enum hnv_evidence {
+    HNV_EVIDENCE_ARP = 1,
+    HNV_EVIDENCE_ND = 2,
+    HNV_EVIDENCE_DHCP = 3,
+};
+struct hnv_learned {
+    __u64 time_ns; /* CLOCK_MONOTONIC */
+    __u32 domain;
+    __u32 vsid;
+    __u32 ifindex;
+    enum hnv_evidence evidence;
+    __u8 address[HNV_ADDRESS_SIZE];
+    __u8 mac[HNV_MAC_SIZE];
+    __u8 pad[2];
+};
+
+/* When a learned address was last heard of, at its port. */
+struct hnv_sighting_key {
+    __u32 domain;
+    __u8 address[HNV_ADDRESS_SIZE];
+};
+struct hnv_sighting {
+    __u64 time_ns; /* CLOCK_MONOTONIC */
+    __u32 ifindex;
+    __u8 pad[4];
 };
 
 struct hnv_drop_sample {
@@ -210,7 +327,13 @@ HNV_HASH(sources, hnv_source_key, hnv_source);
 HNV_HASH(ports_by_mac, hnv_port_key, hnv_port);
 HNV_HASH(ports_by_link, hnv_interface_key, hnv_port);
 HNV_HASH(port_macs, hnv_mac_key, hnv_mac);
+HNV_HASH(port_addresses, hnv_port_address_key, hnv_port_address);
+HNV_HASH(members, hnv_members_key, hnv_members);
+HNV_HASH(vlans, hnv_vlan_key, hnv_vlan);
+HNV_HASH(routers, hnv_router_key, hnv_router);
 HNV_HASH(records, hnv_record_key, hnv_record);
+HNV_HASH(stations, hnv_port_key,
+         hnv_record); /* by MAC alone: where L2Only records place it, ports that learn */
 HNV_HASH(wildcards, hnv_wildcard_key, hnv_wildcard);
 HNV_HASH(externals, hnv_external_key, hnv_external);
 HNV_HASH(external_ports, hnv_interface_key, hnv_external_port);
@@ -242,5 +365,25 @@ struct {
     __uint(type, BPF_MAP_TYPE_RINGBUF);
     __uint(max_entries, 256 * 1024);
 } drop_samples SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_RINGBUF);
+    __uint(max_entries, 64 * 1024);
+} learned SEC(".maps");
+
+/* The value type of a ring buffer must not be named in its definition; this keeps it in the BTF. */
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct hnv_learned);
+} learned_scratch SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(max_entries, 1024);
+    __type(key, struct hnv_sighting_key);
+    __type(value, struct hnv_sighting);
+} sightings SEC(".maps");
 
 #endif

@@ -1,21 +1,23 @@
 /**
- * Reading address-like fields: canonical text out, or a refusal that says what the field must look like. IPv6 is known
- * and refused here, in one place, until the data plane carries it.
+ * Reading address-like fields: canonical text out, or a refusal that says what the field must look like.
  */
 import {
-  addressFamily,
   canonicalAddress,
   canonicalMac,
   isForwardableUnicast,
+  isRoutableMulticast,
   isUnicastMac,
   parsePrefix,
 } from '../address.ts';
 import { routerMac } from '../router.ts';
 import { invalid } from './refusal.ts';
 
-export const UNSPECIFIED = '0.0.0.0';
+/** Whether the canonical address stands for none: in a record for a MAC address alone, as a next hop for on-link. */
+export function isUnspecified(address: string): boolean {
+  return address === '0.0.0.0' || address === '::';
+}
 
-/** Canonical IPv4 address. */
+/** Canonical address. */
 export function addressField(pointer: string, text: string): string {
   const address = canonicalAddress(text);
   if (address === undefined) {
@@ -23,14 +25,13 @@ export function addressField(pointer: string, text: string): string {
       'ip-address',
       pointer,
       text,
-      'is not an IP address: four decimal numbers 0 to 255 with dots',
+      'is not an IP address: four decimal numbers 0 to 255 with dots, or IPv6 as hexadecimal groups with colons',
     );
   }
-  if (addressFamily(address) === 6) throw ipv6(pointer, text);
   return address;
 }
 
-/** Canonical IPv4 address that routers forward to. */
+/** Canonical address that routers forward to. */
 export function unicastField(pointer: string, text: string): string {
   const address = addressField(pointer, text);
   if (!isForwardableUnicast(address)) {
@@ -44,7 +45,21 @@ export function unicastField(pointer: string, text: string): string {
   return address;
 }
 
-/** Canonical IPv4 prefix. */
+/** Canonical address of a multicast group that reaches beyond a link. */
+export function multicastField(pointer: string, text: string): string {
+  const address = addressField(pointer, text);
+  if (!isRoutableMulticast(address)) {
+    throw invalid(
+      'address-multicast',
+      pointer,
+      text,
+      'is not the address of a multicast group that reaches beyond a link: 224.0.1.0 to 239.255.255.255, or IPv6 ff00::/8 of a scope over 2 (link-local)',
+    );
+  }
+  return address;
+}
+
+/** Canonical prefix. */
 export function prefixField(pointer: string, text: string): string {
   const prefix = parsePrefix(text);
   if (prefix === undefined) {
@@ -52,10 +67,9 @@ export function prefixField(pointer: string, text: string): string {
       'ip-prefix',
       pointer,
       text,
-      'is not an IP prefix: an address, a slash and a length of 0 to 32',
+      'is not an IP prefix: an address, a slash and a length of 0 to 32, for IPv6 of 0 to 128',
     );
   }
-  if (prefix.family === 6) throw ipv6(pointer, text);
   if (prefix.hostBits) {
     throw invalid(
       'prefix-host-bits',
@@ -67,7 +81,7 @@ export function prefixField(pointer: string, text: string): string {
   return prefix.text;
 }
 
-/** Canonical MAC address that a VM or gateway can have. */
+/** Canonical MAC address that an interface other than the distributed router's can have. */
 export function macField(pointer: string, text: string): string {
   const mac = canonicalMac(text);
   if (mac === undefined) {
@@ -95,13 +109,4 @@ export function macField(pointer: string, text: string): string {
     );
   }
   return mac;
-}
-
-function ipv6(pointer: string, text: string) {
-  return invalid(
-    'ipv6-not-supported',
-    pointer,
-    text,
-    'is IPv6, which comes in a later version: only IPv4 is supported',
-  );
 }

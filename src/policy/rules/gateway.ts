@@ -1,32 +1,31 @@
 /**
- * Rules of the gateway: one address in the domain's gateway subnet, and one MAC address for it.
+ * Rules of the gateway: one address of a family in the domain's gateway subnet, and one MAC address for it.
  */
+import { addressFamily } from '../address.ts';
 import type { Gateway } from '../resources.ts';
 import { effectiveGatewayMac } from '../router.ts';
-import type { DomainState } from '../state.ts';
+import type { DesiredState, DomainState } from '../state.ts';
 import { macField, unicastField } from './field.ts';
 import { conflict, invalid } from './refusal.ts';
 import { requireHostAddress, requireSubnet } from './subnet-address.ts';
 
 export function normalizeGateway(value: Gateway): Gateway {
-  const customerAddresses = value.customerAddresses.map((text, index) => {
+  const customerAddresses: string[] = [];
+  for (const [index, text] of value.customerAddresses.entries()) {
     const pointer = `/customerAddresses/${index}`;
     const address = unicastField(pointer, text);
-    if (index > 0) {
-      throw invalid(
-        'one-address-per-family',
-        pointer,
-        text,
-        'is a second IPv4 address: a gateway has one of a family',
-      );
+    const family = addressFamily(address);
+    if (customerAddresses.some((other) => addressFamily(other) === family)) {
+      const why = `is a second IPv${family} address: a gateway has one of a family`;
+      throw invalid('one-address-per-family', pointer, text, why);
     }
-    return address;
-  });
+    customerAddresses.push(address);
+  }
   if (value.macAddress === undefined) return { ...value, customerAddresses };
   return { ...value, customerAddresses, macAddress: macField('/macAddress', value.macAddress) };
 }
 
-export function checkGateway(domain: DomainState, value: Gateway): void {
+export function checkGateway(state: DesiredState, domain: DomainState, value: Gateway): void {
   const subnet = requireSubnet(domain, '/virtualSubnetId', value.virtualSubnetId);
   if (!subnet.isGatewaySubnet) {
     const why =
@@ -42,6 +41,18 @@ export function checkGateway(domain: DomainState, value: Gateway): void {
     if (record !== undefined && record.macAddress !== mac) {
       const why = `has lookup record ${id} with MAC address ${record.macAddress}: the record of the gateway's address carries the gateway's MAC address, ${mac}`;
       throw conflict('gateway-mac', pointer, address, why);
+    }
+  }
+  for (const name of state.portsByVsid.get(value.virtualSubnetId) ?? []) {
+    const port = state.ports.get(name);
+    const index = value.customerAddresses.findIndex((address) => port?.customerAddresses.includes(address));
+    if (index >= 0) {
+      const why = `is an address of port ${name}: a customer address is unique inside a routing domain`;
+      throw conflict('gateway-port', `/customerAddresses/${index}`, value.customerAddresses[index], why);
+    }
+    if (port?.macAddress === mac) {
+      const why = `is the MAC address of port ${name}: a MAC address is unique inside a virtual subnet`;
+      throw conflict('gateway-port', '/macAddress', mac, why);
     }
   }
 }

@@ -1,14 +1,26 @@
 /**
  * Rules of NAT: whose an external address is, and which inside host a connection from outside reaches.
  */
-import { addressOrder, overlaps, parsePrefix, prefixAround } from '../address.ts';
+import {
+  addressFamily,
+  addressOrder,
+  networkAddress,
+  overlaps,
+  parsePrefix,
+  prefixAround,
+} from '../address.ts';
 import type { ExternalAddress, Nat, StaticMapping } from '../resources.ts';
 import type { DesiredState, DomainState } from '../state.ts';
 import { addressField, prefixField, unicastField } from './field.ts';
 import { conflict, invalid } from './refusal.ts';
 import { requireHostAddress } from './subnet-address.ts';
 
-const EVERYBODY = '0.0.0.0/0';
+const EVERYBODY = { 4: '0.0.0.0/0', 6: '::/0' } as const;
+
+/** Whether the prefix has all addresses of its family. */
+export function isEverybody(prefix: string): boolean {
+  return prefix === EVERYBODY[4] || prefix === EVERYBODY[6];
+}
 
 export function normalizeNat(value: Nat): Nat {
   const externalAddresses = value.externalAddresses.map(normalizeExternalAddress);
@@ -79,14 +91,20 @@ function normalizeMapping(
     const why = 'must be one of the externalAddresses';
     throw invalid('mapping-external-address', `${pointer}/externalIpAddress`, externalIpAddress, why);
   }
+  const family = addressFamily(externalIpAddress);
   const internalIpAddress = unicastField(`${pointer}/internalIpAddress`, value.internalIpAddress);
+  const requireFamily = (field: string, text: string, address: string): void => {
+    if (addressFamily(address) === family) return;
+    const why = `must be IPv${family}, the family of externalIpAddress ${externalIpAddress}`;
+    throw invalid('mapping-family', `${pointer}/${field}`, text, why);
+  };
+  requireFamily('internalIpAddress', internalIpAddress, internalIpAddress);
   const mapping = { ...value, externalIpAddress, internalIpAddress };
   const remote = value.remoteExternalIpAddressPrefix;
   if (remote === undefined) return mapping;
-  return {
-    ...mapping,
-    remoteExternalIpAddressPrefix: prefixField(`${pointer}/remoteExternalIpAddressPrefix`, remote),
-  };
+  const prefix = prefixField(`${pointer}/remoteExternalIpAddressPrefix`, remote);
+  requireFamily('remoteExternalIpAddressPrefix', prefix, networkAddress(prefix));
+  return { ...mapping, remoteExternalIpAddressPrefix: prefix };
 }
 
 /**
@@ -96,7 +114,8 @@ function normalizeMapping(
 function checkMappingsUnique(mappings: readonly StaticMapping[]): void {
   const ports = new Map<string, { index: number; remote: string; order: string }[]>();
   for (const [index, mapping] of mappings.entries()) {
-    const remote = mapping.remoteExternalIpAddressPrefix ?? EVERYBODY;
+    const remote =
+      mapping.remoteExternalIpAddressPrefix ?? EVERYBODY[addressFamily(mapping.externalIpAddress)];
     const port = `${mapping.protocol} port ${mapping.externalPort} of ${mapping.externalIpAddress}`;
     const sameport = ports.get(port) ?? [];
     sameport.push({ index, remote, order: addressOrder(remote) });
@@ -118,19 +137,19 @@ function checkMappingsUnique(mappings: readonly StaticMapping[]): void {
 /** The domain's prefixes, so that finding the one around an address does not cost more with more subnets. */
 class SubnetPrefixes {
   readonly #prefixes = new Set<string>();
-  readonly #lengths = new Set<number>();
+  readonly #lengths = { 4: new Set<number>(), 6: new Set<number>() };
 
   constructor(domain: DomainState) {
     for (const subnet of domain.virtualSubnets.values()) {
       for (const prefix of subnet.addressPrefixes) {
         this.#prefixes.add(prefix);
-        this.#lengths.add(parsePrefix(prefix)?.length ?? 0);
+        this.#lengths[addressFamily(networkAddress(prefix))].add(parsePrefix(prefix)?.length ?? 0);
       }
     }
   }
 
   around(address: string): string | undefined {
-    for (const length of this.#lengths) {
+    for (const length of this.#lengths[addressFamily(address)]) {
       const prefix = prefixAround(address, length);
       if (this.#prefixes.has(prefix)) return prefix;
     }

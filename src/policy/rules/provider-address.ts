@@ -4,24 +4,36 @@
 import { addressFamily, canonicalAddress, isForwardableUnicast } from '../address.ts';
 import type { ProviderAddress } from '../resources.ts';
 import type { DesiredState } from '../state.ts';
-import { invalid, invalidName, nameConflict } from './refusal.ts';
+import { macField } from './field.ts';
+import { checkRoutesOfProviderAddress } from './provider-route.ts';
+import { conflict, invalid, invalidName, nameConflict } from './refusal.ts';
+
+export function normalizeProviderAddress(value: ProviderAddress): ProviderAddress {
+  if (value.macAddress === undefined) return value;
+  return { ...value, macAddress: macField('/macAddress', value.macAddress) };
+}
 
 export function checkProviderAddress(state: DesiredState, address: string, value: ProviderAddress): void {
   const canonical = canonicalAddress(address);
-  if (canonical !== undefined && addressFamily(canonical) === 6) {
-    const form = 'unicast IPv4 address; IPv6 comes in a later version';
-    throw invalidName('ipv6-not-supported', 'provider address', address, form);
-  }
   if (canonical !== address || !isForwardableUnicast(canonical)) {
     const form =
-      'unicast IPv4 address of four decimal numbers, not unspecified, loopback, link-local, multicast, reserved or broadcast';
+      'unicast address, IPv4 as four decimal numbers or IPv6 as RFC 5952 writes it, not unspecified, loopback, ' +
+      'link-local, multicast, reserved or broadcast';
     throw invalidName('provider-address-unicast', 'provider address', address, form);
   }
-  if (value.prefixLength > 32) {
-    throw invalid('prefix-length', '/prefixLength', value.prefixLength, 'is over 32, the longest of IPv4');
+  const family = addressFamily(address);
+  const longest = family === 4 ? 32 : 128;
+  if (value.prefixLength > longest) {
+    const why = `is over ${longest}, the longest of IPv${family}`;
+    throw invalid('prefix-length', '/prefixLength', value.prefixLength, why);
   }
   if (state.externalAddressOwners.has(address)) {
     const why = 'is an external address of a routing domain, which cannot be a provider address too';
     throw nameConflict('provider-address-external', 'Provider address', address, why);
   }
+  if (state.ports.has(value.interface)) {
+    const why = 'is the interface of a port, which cannot carry a provider address too';
+    throw conflict('provider-interface-port', '/interface', value.interface, why);
+  }
+  checkRoutesOfProviderAddress(state, address, value);
 }

@@ -40,6 +40,7 @@ export function notFound(what: string): HnvError {
   return new HnvError('HNV_NOT_FOUND', `There is no ${what}.`, { rule: 'exists' });
 }
 
+/** A field that is not there has no value to show. */
 function sentence(pointer: string, value: unknown, why: string): string {
-  return `${pointer.slice(1)}: ${value} ${why}.`;
+  return `${pointer.slice(1)}: ${value === undefined ? '' : `${value} `}${why}.`;
 }

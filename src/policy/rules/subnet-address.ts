@@ -1,8 +1,9 @@
 /**
- * Which addresses of a virtual subnet's prefixes a host can have: all but the network address, the broadcast address
- * and the `.1`, which every host answers as the distributed router.
+ * Which addresses of a virtual subnet's prefixes a host can have: all but the network address (in IPv6 the anycast
+ * address of its routers, RFC 4291 section 2.6.1), IPv4's broadcast address, and the `.1`, which every host answers as
+ * the distributed router.
  */
-import { contains, firstUsable, lastAddress, networkAddress } from '../address.ts';
+import { addressFamily, contains, firstUsable, lastAddress, networkAddress } from '../address.ts';
 import type { VirtualSubnet } from '../resources.ts';
 import type { DomainState } from '../state.ts';
 import { invalid } from './refusal.ts';
@@ -20,11 +21,13 @@ export function hostAddressProblem(prefixes: readonly string[], address: string)
     const where = prefixes.length === 0 ? 'the virtual subnet' : prefixes.join(', ');
     return { rule: 'address-in-subnet', why: `must be inside the prefixes of its virtual subnet: ${where}` };
   }
-  if (address === networkAddress(prefix) || address === lastAddress(prefix)) {
-    return {
-      rule: 'address-of-host',
-      why: `must not be the network address or the broadcast address of ${prefix}`,
-    };
+  if (addressFamily(address) === 6) {
+    if (address === networkAddress(prefix)) {
+      return { rule: 'address-of-host', why: `must not be the subnet-router anycast address of ${prefix}` };
+    }
+  } else if (address === networkAddress(prefix) || address === lastAddress(prefix)) {
+    const why = `must not be the network address or the broadcast address of ${prefix}`;
+    return { rule: 'address-of-host', why };
   }
   if (address === firstUsable(prefix)) {
     return {

@@ -2,17 +2,24 @@
  * Rules of virtual subnets: the prefixes of a routing domain are its address plan, and what was placed in it must
  * stay inside.
  */
-import { contains, containsPrefix, overlaps } from '../address.ts';
+import { addressFamily, contains, containsPrefix, networkAddress, overlaps } from '../address.ts';
 import type { VirtualSubnet } from '../resources.ts';
 import type { DesiredState, DomainState } from '../state.ts';
-import { prefixField, UNSPECIFIED } from './field.ts';
+import { isUnspecified, multicastField, prefixField } from './field.ts';
+import { hasCustomerAddress, maxProviderAddresses } from './lookup-record.ts';
 import { changeInUse, conflict, deleteInUse, invalid, nameConflict } from './refusal.ts';
 import { hostAddressProblem } from './subnet-address.ts';
 
-/** Unspecified, loopback, link-local, multicast, reserved. */
-const NOT_UNICAST = ['0.0.0.0/8', '127.0.0.0/8', '169.254.0.0/16', '224.0.0.0/4', '240.0.0.0/4'];
-const MIN_LENGTH = 8;
-const MAX_LENGTH = 30;
+/**
+ * IPv4: unspecified, loopback, link-local, multicast, reserved. IPv6: reserved by RFC 4291 (unspecified, loopback,
+ * v4-mapped), link-local, multicast.
+ */
+const NOT_UNICAST = [
+  ...['0.0.0.0/8', '127.0.0.0/8', '169.254.0.0/16', '224.0.0.0/4', '240.0.0.0/4'],
+  ...['::/8', 'fe80::/10', 'ff00::/8'],
+];
+/** Of a subnet's prefix, by family. The shortest IPv6 subnets have room for a host beside anycast address and `.1`. */
+const LENGTHS = { 4: { min: 8, max: 30 }, 6: { min: 16, max: 126 } } as const;
 
 export function normalizeVirtualSubnet(value: VirtualSubnet): VirtualSubnet {
   const addressPrefixes: string[] = [];
@@ -20,8 +27,10 @@ export function normalizeVirtualSubnet(value: VirtualSubnet): VirtualSubnet {
     const pointer = `/addressPrefixes/${index}`;
     const prefix = prefixField(pointer, text);
     const length = Number(prefix.slice(prefix.indexOf('/') + 1));
-    if (length < MIN_LENGTH || length > MAX_LENGTH) {
-      const why = `has a length outside ${MIN_LENGTH} to ${MAX_LENGTH}, which a subnet's IPv4 prefix must have`;
+    const family = addressFamily(networkAddress(prefix));
+    const { min, max } = LENGTHS[family];
+    if (length < min || length > max) {
+      const why = `has a length outside ${min} to ${max}, which a subnet's IPv${family} prefix must have`;
       throw invalid('prefix-length', pointer, prefix, why);
     }
     const block = NOT_UNICAST.find((candidate) => overlaps(candidate, prefix));
@@ -35,7 +44,10 @@ export function normalizeVirtualSubnet(value: VirtualSubnet): VirtualSubnet {
     }
     addressPrefixes.push(prefix);
   }
-  return { addressPrefixes, isGatewaySubnet: value.isGatewaySubnet ?? false };
+  const isGatewaySubnet = value.isGatewaySubnet ?? false;
+  if (value.providerMulticastAddress === undefined) return { addressPrefixes, isGatewaySubnet };
+  const group = multicastField('/providerMulticastAddress', value.providerMulticastAddress);
+  return { addressPrefixes, isGatewaySubnet, providerMulticastAddress: group };
 }
 
 export function checkVirtualSubnet(
@@ -60,10 +72,17 @@ export function checkVirtualSubnet(
     }
   }
   const before = domain.virtualSubnets.get(vsid);
-  if (before !== undefined) checkStillInside(domain, vsid, before, value);
+  if (before === undefined) return;
+  checkStillInside(state, domain, vsid, before, value);
+  checkCopies(domain, vsid, value);
 }
 
-export function checkVirtualSubnetDelete(domain: DomainState, vsid: number, subnet: VirtualSubnet): void {
+export function checkVirtualSubnetDelete(
+  state: DesiredState,
+  domain: DomainState,
+  vsid: number,
+  subnet: VirtualSubnet,
+): void {
   const what = `Virtual subnet ${vsid}`;
   const rule = 'virtual-subnet-in-use';
   if (domain.gateway?.virtualSubnetId === vsid) throw deleteInUse(rule, what, 'the gateway');
@@ -73,6 +92,8 @@ export function checkVirtualSubnetDelete(domain: DomainState, vsid: number, subn
   for (const [id, route] of domain.customerRoutes) {
     if (route.virtualSubnetId === vsid) throw deleteInUse(rule, what, `customer route ${id}`);
   }
+  const [port] = state.portsByVsid.get(vsid) ?? [];
+  if (port !== undefined) throw deleteInUse(rule, what, `port ${port}`);
   const [mapped] = mappedAddresses(domain, subnet);
   if (mapped !== undefined) throw deleteInUse(rule, what, `the static mapping to ${mapped}`);
 }
@@ -86,6 +107,7 @@ function checkVsidOwner(state: DesiredState, domain: DomainState, vsid: number):
 
 /** Everything that was placed by the old value must be where the new one allows it. */
 function checkStillInside(
+  state: DesiredState,
   domain: DomainState,
   vsid: number,
   before: VirtualSubnet,
@@ -111,7 +133,7 @@ function checkStillInside(
     }
   }
   for (const [id, record] of domain.lookupRecords) {
-    if (record.virtualSubnetId !== vsid || record.customerAddress === UNSPECIFIED) continue;
+    if (record.virtualSubnetId !== vsid || !hasCustomerAddress(record.type)) continue;
     const problem = hostAddressProblem(prefixes, record.customerAddress);
     if (problem !== undefined) {
       throw refuse(`customerAddress ${record.customerAddress} of lookup record ${id}`, problem.why);
@@ -119,7 +141,7 @@ function checkStillInside(
   }
   for (const [id, route] of domain.customerRoutes) {
     if (route.virtualSubnetId !== vsid) continue;
-    if (route.nextHop === UNSPECIFIED) {
+    if (isUnspecified(route.nextHop)) {
       if (!prefixes.some((prefix) => containsPrefix(prefix, route.destinationPrefix))) {
         const why = 'must be inside the prefixes of its virtual subnet';
         throw refuse(`the on-link destinationPrefix ${route.destinationPrefix} of customer route ${id}`, why);
@@ -129,10 +151,25 @@ function checkStillInside(
     const problem = hostAddressProblem(prefixes, route.nextHop);
     if (problem !== undefined) throw refuse(`nextHop ${route.nextHop} of customer route ${id}`, problem.why);
   }
+  for (const name of state.portsByVsid.get(vsid) ?? []) {
+    for (const address of state.ports.get(name)?.customerAddresses ?? []) {
+      const problem = hostAddressProblem(prefixes, address);
+      if (problem !== undefined) throw refuse(`customer address ${address} of port ${name}`, problem.why);
+    }
+  }
   for (const address of mappedAddresses(domain, before)) {
     const problem = hostAddressProblem(prefixes, address);
     if (problem !== undefined) throw refuse(`internalIpAddress ${address} of a static mapping`, problem.why);
   }
+}
+
+/** A group can be taken away only while its subnet has few enough provider addresses for copies. */
+function checkCopies(domain: DomainState, vsid: number, value: VirtualSubnet): void {
+  if (value.providerMulticastAddress !== undefined) return;
+  const count = domain.providerAddressUse.get(vsid)?.size ?? 0;
+  if (count <= maxProviderAddresses) return;
+  const why = `must stay: the lookup records of virtual subnet ${vsid} have ${count} provider addresses, of which a virtual subnet without it has at most ${maxProviderAddresses}`;
+  throw changeInUse('subnet-provider-addresses', '/providerMulticastAddress', undefined, why);
 }
 
 /** Inside addresses of the domain's static mappings that are in the subnet. */

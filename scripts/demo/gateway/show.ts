@@ -1,0 +1,59 @@
+/** Act one: builds, provisions, and tries one thing after the other. */
+import { Capture } from '../../../test/lab/capture.ts';
+import { PROVIDER_NIC } from '../../../test/lab/ovs-host.ts';
+import { type Act, type Company, Trials } from '../act.ts';
+import { readFigures } from './figures.ts';
+import { callForeignVm, reachOwnNeighbours } from './isolation.ts';
+import { lookAround, PICTURE } from './look-around.ts';
+import { fetchPages, pingInternet, reachMappedPorts } from './reachability.ts';
+import { killGateway } from './restart.ts';
+import { buildStage, provision } from './stage.ts';
+import { measureThroughput } from './throughput.ts';
+import { reportUplink, watchUplink } from './uplink.ts';
+import { decodeTunnels } from './wire.ts';
+
+export const GATEWAY_TITLE = 'The gateway';
+
+const FRAMES_SHOW = [
+  'One NVGRE frame of each tenant and direction, as tshark decodes it. The inner addresses of both tenants are the',
+  'same; the VSID tells them apart.',
+];
+
+/** Plays everything; rejects when there is nothing to try, or when the demo was stopped meanwhile. */
+export async function playGateway(company: Company): Promise<Act> {
+  const { labs, narration } = company;
+  const trials = new Trials(company);
+  const trial = trials.try.bind(trials);
+  const frames: string[] = [];
+
+  narration.say(...PICTURE, '', 'Build');
+  const lab = await labs.create('demo');
+  const stage = await buildStage(lab, narration);
+  const uplink = await watchUplink(stage.internet);
+  await narration.step('Both tenants are told to the gateway, by PUTs to its REST API', () =>
+    provision(stage),
+  );
+
+  narration.say('', 'Try');
+  const captures = await Promise.all(
+    stage.hosts.map(({ namespace }) => Capture.start(namespace, PROVIDER_NIC, 'proto gre')),
+  );
+  await trial('Each tenant fetches a page from the internet', () => fetchPages(stage));
+  await trial('The internet calls the same port of both tenants', () => reachMappedPorts(stage));
+  await trial('Each tenant pings the internet', () => pingInternet(stage));
+  await trial('tshark decodes what the hosts recorded of that', async () => {
+    await Promise.all(captures.map((capture) => capture.stop()));
+    const report = await decodeTunnels(captures, stage.tenants);
+    frames.push(...FRAMES_SHOW, '', ...report.lines);
+    return report.rows;
+  });
+  await trial('Each tenant calls 10.1.1.12, which both have', () => reachOwnNeighbours(stage));
+  await trial('Contoso calls 10.1.1.13, which only Fabrikam has', () => callForeignVm(stage));
+  await trial('Both tenants ping; the gateway is killed (SIGKILL), and started again', () =>
+    killGateway(stage),
+  );
+  await trial('iperf3 between a Contoso VM and the internet', () => measureThroughput(stage));
+  await trial('The gateway is asked for its counters and its state', () => readFigures(stage));
+  await trial('tshark reads what was recorded on the uplink since the beginning', () => reportUplink(uplink));
+  return { title: GATEWAY_TITLE, frames, rows: trials.rows, lookAround: lookAround(stage) };
+}

@@ -1,0 +1,131 @@
+/**
+ * Tells when network interfaces of the process's namespace come, go or change (rtnetlink, RTMGRP_LINK), by name. What
+ * else has become of them is for the caller to read.
+ */
+import { closeSync } from 'node:fs';
+import { constants } from 'node:os';
+import koffi from 'koffi';
+import { HnvError } from '../errors.ts';
+import { errnoText } from './libbpf.ts';
+
+const libc = koffi.load('libc.so.6');
+const socket = libc.func('int socket(int domain, int type, int protocol)') as unknown as (
+  domain: number,
+  type: number,
+  protocol: number,
+) => number;
+const bind = libc.func('int bind(int fd, const void *address, unsigned int length)') as unknown as (
+  fd: number,
+  address: Uint8Array,
+  length: number,
+) => number;
+const recv = libc.func('long recv(int fd, void *buffer, size_t length, int flags)') as unknown as (
+  fd: number,
+  buffer: Uint8Array,
+  length: number,
+  flags: number,
+) => number | bigint;
+
+const { EAGAIN, EINTR, ENOBUFS } = constants.errno;
+
+const AF_UNSPEC = 0;
+const AF_NETLINK = 16;
+const SOCK_RAW_NONBLOCK_CLOEXEC = 3 | 0o4000 | 0o2000000;
+const NETLINK_ROUTE = 0;
+const RTMGRP_LINK = 1;
+const RTM_NEWLINK = 16;
+const RTM_DELLINK = 17;
+const IFLA_IFNAME = 3;
+const MESSAGE_HEADER = 16;
+const LINK_HEADER = 16;
+/** Of ifi_flags, from the beginning of a message. */
+const FLAGS_OFFSET = MESSAGE_HEADER + 8;
+const IFF_UP = 1;
+const ATTRIBUTE_HEADER = 4;
+/** The kernel makes no larger message about one interface. */
+const BUFFER_BYTES = 64 * 1024;
+
+const aligned = (length: number): number => (length + 3) & ~3;
+
+/** An interface that has come, gone or changed. */
+export interface LinkNews {
+  name: string;
+  /** It is set up. One that was down for a moment is told twice. */
+  isUp: boolean;
+}
+
+/** What the rtnetlink messages in `data` tell of interfaces; those about bridge ports are left out. */
+export function linkNews(data: Buffer): LinkNews[] {
+  const news: LinkNews[] = [];
+  for (let at = 0; at + MESSAGE_HEADER + LINK_HEADER <= data.length; ) {
+    const length = data.readUInt32LE(at);
+    const type = data.readUInt16LE(at + 4);
+    if (length < MESSAGE_HEADER) break;
+    const isLink = type === RTM_NEWLINK || type === RTM_DELLINK;
+    if (isLink && data[at + MESSAGE_HEADER] === AF_UNSPEC) {
+      const attributes = data.subarray(at + MESSAGE_HEADER + LINK_HEADER, at + length);
+      const name = attribute(attributes, IFLA_IFNAME);
+      const isUp = type === RTM_NEWLINK && (data.readUInt32LE(at + FLAGS_OFFSET) & IFF_UP) !== 0;
+      if (name !== undefined) news.push({ name: name.toString('utf8').replace(/\0.*$/, ''), isUp });
+    }
+    at += aligned(length);
+  }
+  return news;
+}
+
+function attribute(attributes: Buffer, wanted: number): Buffer | undefined {
+  for (let at = 0; at + ATTRIBUTE_HEADER <= attributes.length; ) {
+    const length = attributes.readUInt16LE(at);
+    if (length < ATTRIBUTE_HEADER) return undefined;
+    if (attributes.readUInt16LE(at + 2) === wanted)
+      return attributes.subarray(at + ATTRIBUTE_HEADER, at + length);
+    at += aligned(length);
+  }
+  return undefined;
+}
+
+export class LinkMonitor {
+  readonly #fd: number;
+  readonly #buffer = Buffer.alloc(BUFFER_BYTES);
+  readonly #poll: ReturnType<typeof koffi.node.poll>;
+
+  /** Calls back from now on; with undefined when the kernel had more to tell than was listened to: any may have changed. */
+  constructor(onChange: (news: LinkNews[] | undefined) => void) {
+    this.#fd = socket(AF_NETLINK, SOCK_RAW_NONBLOCK_CLOEXEC, NETLINK_ROUTE);
+    if (this.#fd < 0) throw new HnvError('HNV_INTERNAL', `socket(AF_NETLINK): ${errnoText(koffi.errno())}`);
+    const address = Buffer.alloc(12);
+    address.writeUInt16LE(AF_NETLINK, 0);
+    address.writeUInt32LE(RTMGRP_LINK, 8);
+    if (bind(this.#fd, address, address.length) !== 0) {
+      const reason = errnoText(koffi.errno());
+      closeSync(this.#fd);
+      throw new HnvError('HNV_INTERNAL', `bind(AF_NETLINK): ${reason}`);
+    }
+    this.#poll = koffi.node.poll(this.#fd, { readable: true }, () => {
+      const news = this.#read();
+      if (news === undefined || news.length > 0) onChange(news);
+    });
+    this.#poll.unref();
+  }
+
+  close(): void {
+    this.#poll.close();
+    closeSync(this.#fd);
+  }
+
+  #read(): LinkNews[] | undefined {
+    const news: LinkNews[] = [];
+    let isOverrun = false;
+    for (;;) {
+      const length = Number(recv(this.#fd, this.#buffer, BUFFER_BYTES, 0));
+      if (length >= 0) {
+        news.push(...linkNews(this.#buffer.subarray(0, length)));
+        continue;
+      }
+      const errno = koffi.errno();
+      if (errno === EAGAIN) return isOverrun ? undefined : news;
+      if (errno === ENOBUFS) isOverrun = true;
+      else if (errno !== EINTR) throw new HnvError('HNV_INTERNAL', `recv(AF_NETLINK): ${errnoText(errno)}`);
+    }
+  }
+}

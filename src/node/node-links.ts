@@ -1,0 +1,338 @@
+/**
+ * The node's own interfaces: which of them carry provider addresses, and the uplink. Owns the maps `providers`, `vlans` and
+ * `uplinks`, the programs on those interfaces, the links of provider addresses that have one of their own, the provider
+ * routes and the multicast groups of provider links. Interfaces themselves are the operator's and are not changed.
+ */
+import type { EncapCore } from '../encap/core.ts';
+import { encodeInterfaceKey, encodeUplink } from '../encap/layout.generated.ts';
+import { HnvError } from '../errors.ts';
+import { ip, ipBatch } from '../linux/iproute2.ts';
+import { linkName } from '../linux/links.ts';
+import { addressFamily, addressOrder, macBytes } from '../policy/address.ts';
+import type { ProviderAddress, ProviderRoute } from '../policy/resources.ts';
+import { type Interface, readInterfaces } from './interfaces.ts';
+import { joinCommands } from './multicast-joins.ts';
+import type { GroupMembership } from './provider-groups.ts';
+import { applyOwnLink, type OwnLink, orphanLinks, ownLink } from './provider-links.ts';
+import { applyRoutes, wantedRoutes } from './provider-routes.ts';
+import { ProviderTables } from './provider-tables.ts';
+
+/** Outer IP header, GRE with key, inner Ethernet: what NVGRE puts in front of an inner packet (RFC 7637). */
+const OVERHEAD_IPV4 = 42;
+const OVERHEAD_IPV6 = 62;
+/** What VMs have unless somebody sets another MTU. */
+const USUAL_MTU = 1500;
+
+export interface ProviderPlace {
+  ifindex: number;
+  /** Of the interface, bytes: what an outer packet may have, from its IP header on. */
+  mtu: number;
+  mac: string;
+}
+
+export interface UplinkPlace {
+  ifindex: number;
+  mtu: number;
+}
+
+/** Why a provider address has no place. */
+interface Absence {
+  reason: string;
+  /** It will have one by itself before long. */
+  isPassing: boolean;
+}
+
+interface Carrier {
+  place: ProviderPlace;
+  /** The interface that the address is on. */
+  name: string;
+  /** Where its frames come in: the interface that it is on, and the one below that; with the program for each. */
+  inbound: ReadonlyMap<number, 'provider' | 'vlan'>;
+}
+
+const overhead = (address: string): number => (addressFamily(address) === 4 ? OVERHEAD_IPV4 : OVERHEAD_IPV6);
+
+/** Largest inner packet that fits into one outer packet of the provider address, bytes. */
+export function innerMtu(place: ProviderPlace, address: string): number {
+  return place.mtu - overhead(address);
+}
+
+const isAbsence = (found: Carrier | Absence | undefined): found is Absence =>
+  found !== undefined && 'reason' in found;
+
+/** What of the encap core is used here. */
+export type LinkCore = Pick<EncapCore, 'map' | 'attach' | 'detach' | 'detachTag'>;
+
+export class NodeLinks {
+  readonly #core: LinkCore;
+  readonly #tables: ProviderTables;
+  readonly #instance: string;
+  readonly #uplinkName: string | undefined;
+  #uplink: UplinkPlace | undefined;
+  /** By provider address. */
+  #carriers = new Map<string, Carrier | Absence>();
+  /** By id of the provider route. */
+  #routeFailures = new Map<string, string>();
+  #groups: readonly GroupMembership[] = [];
+  /** Whether the groups are known: until then those of an earlier process stay. */
+  #hasGroups = false;
+  #attached = new Set<number>();
+  /** Names of interfaces that had something of ours in this process's time. */
+  readonly #touched = new Set<string>();
+
+  /** @param uplinkName undefined in a role that has none. */
+  constructor(core: LinkCore, instance: string, uplinkName?: string) {
+    this.#core = core;
+    this.#tables = new ProviderTables((name) => core.map(name));
+    this.#instance = instance;
+    this.#uplinkName = uplinkName;
+  }
+
+  /** Finds the uplink, if there is to be one. Throws HNV_CONFIG when the configured interface is not there. */
+  async findUplink(): Promise<void> {
+    if (this.#uplinkName === undefined) return;
+    const link = (await readInterfaces()).get(this.#uplinkName);
+    if (link === undefined)
+      throw new HnvError(
+        'HNV_CONFIG',
+        `uplink.interface: there is no interface ${this.#uplinkName} on this machine.`,
+      );
+    this.#uplink = { ifindex: link.ifindex, mtu: link.mtu };
+    const mac = { mac: macBytes(link.mac), pad: new Uint8Array(2) };
+    this.#core.map('uplinks').update(encodeInterfaceKey({ ifindex: link.ifindex }), encodeUplink(mac));
+  }
+
+  /** Undefined in a role that has none. */
+  get uplink(): UplinkPlace | undefined {
+    return this.#uplink;
+  }
+
+  /**
+   * Makes links, addresses, the maps and the routes those of the given resources: the map `providers` has the addresses
+   * that really are on their interfaces. What fails is told by providerFailure() and routeFailure(). Throws only when
+   * the machine's state cannot be read or written at all.
+   */
+  async applyProviders(
+    addresses: ReadonlyMap<string, ProviderAddress>,
+    routes: ReadonlyMap<string, ProviderRoute>,
+  ): Promise<void> {
+    this.#rememberAttached();
+    const before = await readInterfaces();
+    const links = new Map<string, OwnLink>();
+    for (const [address, value] of addresses) {
+      const link = ownLink(this.#instance, address, value);
+      if (link !== undefined) links.set(address, link);
+    }
+    const failures = await this.#applyOwnLinks(links, before);
+    const interfaces = links.size === 0 ? before : await readInterfaces();
+    this.#carriers = new Map(
+      [...addresses].map(([address, value]) => {
+        const reason = failures.get(address);
+        const found: Carrier | Absence =
+          reason === undefined
+            ? this.#carrierOf(address, links.get(address)?.name ?? value.interface, value, interfaces)
+            : { reason, isPassing: false };
+        return [address, found];
+      }),
+    );
+    this.#tables.setAddresses(
+      new Map(
+        [...this.#carriers].flatMap(([address, found]) =>
+          isAbsence(found) ? [] : [[address, found.place.ifindex]],
+        ),
+      ),
+    );
+    await this.#removeOrphans(links, interfaces);
+    const routesWanted = wantedRoutes(this.#instance, routes, addresses);
+    for (const { link } of routesWanted.values()) this.#touched.add(link);
+    for (const carrier of this.#carriers.values()) if (!isAbsence(carrier)) this.#touched.add(carrier.name);
+    this.#routeFailures = await applyRoutes(routesWanted, this.#touched);
+    if (this.#hasGroups) await this.#join();
+  }
+
+  /**
+   * Makes the provider links members of these groups and of no others. Throws HNV_NETNS when a provider address has no
+   * place, after all others have joined.
+   */
+  async applyGroups(groups: readonly GroupMembership[]): Promise<void> {
+    this.#groups = groups;
+    this.#hasGroups = true;
+    await this.#join();
+    for (const { providerAddress } of groups) this.providerPlace(providerAddress);
+  }
+
+  /** Puts the programs on uplink and provider interfaces, and takes them off interfaces that are none any more. */
+  attach(): void {
+    const wanted = new Map<number, 'provider' | 'vlan'>();
+    for (const carrier of this.#carriers.values())
+      if (!isAbsence(carrier)) for (const [ifindex, place] of carrier.inbound) wanted.set(ifindex, place);
+    if (this.#uplink !== undefined) this.#core.attach('uplink', this.#uplink.ifindex);
+    for (const [ifindex, place] of wanted) this.#core.attach(place, ifindex);
+    for (const ifindex of this.#attached) {
+      const isOurs = wanted.has(ifindex) || ifindex === this.#uplink?.ifindex;
+      if (!isOurs && linkName(ifindex) !== undefined) this.#core.detach(ifindex);
+    }
+    this.#attached = new Set(wanted.keys());
+  }
+
+  /** The place of a provider address; throws HNV_NETNS with the reason when it has none. */
+  providerPlace(address: string): ProviderPlace {
+    const found = this.#carriers.get(address);
+    if (found === undefined)
+      throw new HnvError('HNV_NETNS', `${address} is not a provider address of this node.`);
+    if (isAbsence(found)) throw new HnvError('HNV_NETNS', found.reason);
+    return found.place;
+  }
+
+  /** Throws HNV_NETNS when a provider address has no place or a route is not there, so that the caller tries again. */
+  requireProviders(): void {
+    for (const address of this.#carriers.keys()) this.providerPlace(address);
+    for (const [id, reason] of this.#routeFailures)
+      throw new HnvError('HNV_NETNS', `Provider route ${id}: ${reason}`);
+  }
+
+  /** Whether the address was found on its interface. */
+  hasProvider(address: string): boolean {
+    const found = this.#carriers.get(address);
+    return found !== undefined && !isAbsence(found);
+  }
+
+  /** Why a provider address cannot be used; undefined when it can, or will without anybody's help. */
+  providerFailure(address: string): string | undefined {
+    const found = this.#carriers.get(address);
+    return isAbsence(found) && !found.isPassing ? found.reason : undefined;
+  }
+
+  /** Why a provider route is not there; undefined when it is. */
+  routeFailure(id: string): string | undefined {
+    return this.#routeFailures.get(id);
+  }
+
+  /** A sentence for each provider address behind which VMs cannot have the usual MTU. */
+  warnings(): string[] {
+    return [...this.#carriers]
+      .sort(([a], [b]) => (addressOrder(a) < addressOrder(b) ? -1 : 1))
+      .flatMap(([address, found]) => {
+        if (isAbsence(found) || innerMtu(found.place, address) >= USUAL_MTU) return [];
+        const { mtu } = found.place;
+        return (
+          `Provider address ${address} on ${found.name}, whose MTU is ${mtu}, leaves VMs an MTU of ` +
+          `${innerMtu(found.place, address)}; for ${USUAL_MTU} the provider network would need ${USUAL_MTU + overhead(address)}.`
+        );
+      });
+  }
+
+  /** The reasons of those that could not be made, by address. */
+  async #applyOwnLinks(
+    links: ReadonlyMap<string, OwnLink>,
+    interfaces: ReadonlyMap<string, Interface>,
+  ): Promise<Map<string, string>> {
+    const failures = new Map<string, string>();
+    for (const [address, link] of links) {
+      try {
+        this.#requireNotUplink(link.parent);
+        await applyOwnLink(link, interfaces, ({ vlanId }, ifindex, parentIfindex) => {
+          if (vlanId === undefined) {
+            // The link may have had a tag before.
+            this.#core.detachTag(ifindex);
+            return;
+          }
+          this.#tables.addTag({ ifindex, parentIfindex, vlanId });
+          this.#core.attach('tag', ifindex);
+        });
+      } catch (error) {
+        if (!(error instanceof HnvError)) throw error;
+        failures.set(address, error.message);
+      }
+    }
+    return failures;
+  }
+
+  #requireNotUplink(name: string): void {
+    if (name === this.#uplinkName)
+      throw new HnvError(
+        'HNV_NETNS',
+        `${name} is the uplink; provider and uplink programs cannot share an interface.`,
+      );
+  }
+
+  #carrierOf(
+    address: string,
+    name: string,
+    value: ProviderAddress,
+    interfaces: ReadonlyMap<string, Interface>,
+  ): Carrier | Absence {
+    const failed = (reason: string): Absence => ({ reason, isPassing: false });
+    const link = interfaces.get(name);
+    if (link === undefined) return failed(`There is no interface ${name} on this machine.`);
+    if (name === this.#uplinkName)
+      return failed(`${name} is the uplink; provider and uplink programs cannot share an interface.`);
+    const found = link.addresses.find((one) => one.address === address);
+    if (found === undefined) return failed(`The interface ${name} does not have the address ${address}.`);
+    if (found.detection === 'failed')
+      return failed(
+        `${address} is also another machine's on the network of ${name} (IPv6 duplicate address detection).`,
+      );
+    if (found.detection === 'running')
+      return {
+        reason: `IPv6 duplicate address detection of ${address} on ${name} is under way.`,
+        isPassing: true,
+      };
+    const below = name === value.interface ? undefined : interfaces.get(value.interface);
+    return {
+      place: { ifindex: link.ifindex, mtu: link.mtu, mac: link.mac },
+      name,
+      inbound: new Map([
+        [link.ifindex, value.vlanId === undefined ? 'provider' : 'vlan'],
+        ...(below === undefined ? [] : [[below.ifindex, 'provider'] as const]),
+      ]),
+    };
+  }
+
+  /** Interfaces of the map are ones that an earlier process may have attached programs to. */
+  #rememberAttached(): void {
+    for (const ifindex of this.#tables.interfaces()) this.#remember(ifindex);
+  }
+
+  #remember(ifindex: number): void {
+    this.#attached.add(ifindex);
+    const name = linkName(ifindex);
+    if (name !== undefined) this.#touched.add(name);
+  }
+
+  /** Ends links that no provider address asks for any more, and the tags that no link has any more. */
+  async #removeOrphans(
+    links: ReadonlyMap<string, OwnLink>,
+    interfaces: ReadonlyMap<string, Interface>,
+  ): Promise<void> {
+    const names = new Set([...links.values()].map(({ name }) => name));
+    for (const { name, parent = '' } of orphanLinks(this.#instance, names, interfaces)) {
+      const below = interfaces.get(parent);
+      if (below !== undefined) this.#remember(below.ifindex);
+      await ip(['link', 'delete', 'dev', name]);
+    }
+    this.#tables.keepTags(
+      [...links.values()].flatMap(({ name, parent, vlanId }) => {
+        const [link, below] = [interfaces.get(name), interfaces.get(parent)];
+        if (vlanId === undefined || link === undefined || below === undefined) return [];
+        return { ifindex: link.ifindex, parentIfindex: below.ifindex, vlanId };
+      }),
+    );
+  }
+
+  async #join(): Promise<void> {
+    const wanted = new Map<string, Set<string>>();
+    const entries = new Map<string, number>();
+    for (const { group, providerAddress } of this.#groups) {
+      const carrier = this.#carriers.get(providerAddress);
+      if (carrier === undefined || isAbsence(carrier)) continue;
+      wanted.set(carrier.name, (wanted.get(carrier.name) ?? new Set()).add(group));
+      entries.set(group, carrier.place.ifindex);
+      this.#touched.add(carrier.name);
+    }
+    this.#rememberAttached();
+    const commands = joinCommands(wanted, await readInterfaces(), this.#touched);
+    await ipBatch(commands);
+    this.#tables.setGroups(entries);
+  }
+}

@@ -1,0 +1,149 @@
+/** What gateway and host have in common: puts store, data plane, role and API together, and takes care of start and stop. */
+import { chmodSync, readFileSync, rmSync } from 'node:fs';
+import type { FastifyInstance } from 'fastify';
+import { type Logger, pino } from 'pino';
+import { buildApp } from '../api/app.ts';
+import type { Config, RoleName } from '../config/config.ts';
+import type { ListenAddress } from '../config/listen-address.ts';
+import { EncapCore } from '../encap/core.ts';
+import { DropSamples } from '../encap/drop-samples.ts';
+import { DomainTables } from '../encap/tables.ts';
+import { ensureBpffs } from '../linux/bpffs.ts';
+import { probeFeatures, requireFeatures } from '../linux/features.ts';
+import { openStore } from '../store/sqlite.ts';
+import type { Store } from '../store/store.ts';
+import { LinkWatch } from './link-watch.ts';
+import { NodeLinks } from './node-links.ts';
+import { nodeOperations } from './operations.ts';
+import { ProviderGroups } from './provider-groups.ts';
+import { Reconciler } from './reconciler.ts';
+import type { Role } from './role.ts';
+import { Sequencer, type Work } from './sequencer.ts';
+
+/** What a role is made from. */
+export interface NodeParts {
+  readonly store: Store;
+  readonly core: EncapCore;
+  readonly links: NodeLinks;
+  readonly watch: LinkWatch;
+  readonly log: Logger;
+  /** Has a domain taken up again though the store has not changed. */
+  readonly again: (rdid: string) => void;
+}
+
+export interface RoleDescription {
+  readonly name: RoleName;
+  /** The interface that leads to the outside, of a role that has one. */
+  readonly uplink?: string;
+  /** Whether every interface of the machine may matter to the role, and not the node's own alone. */
+  readonly watchesAllLinks: boolean;
+  readonly create: (parts: NodeParts) => Role;
+}
+
+function programVersion(): string {
+  return JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version;
+}
+
+/** A socket file outlives a killed process; that nobody else has it follows from the store, which is ours alone by now. */
+async function listen(app: FastifyInstance, address: ListenAddress): Promise<void> {
+  if ('path' in address) rmSync(address.path, { force: true });
+  await app.listen(address);
+  if ('path' in address) chmodSync(address.path, 0o600);
+}
+
+/** Logs each warning when it appears. */
+class WarningLog {
+  readonly #log: Logger;
+  #known: ReadonlySet<string> = new Set();
+
+  constructor(log: Logger) {
+    this.#log = log;
+  }
+
+  show(warnings: readonly string[]): void {
+    for (const warning of warnings) if (!this.#known.has(warning)) this.#log.warn(warning);
+    this.#known = new Set(warnings);
+  }
+}
+
+/**
+ * Runs a node until SIGTERM or SIGINT. The data plane goes on without the process: what is stopped here is only its
+ * control. Throws HnvError when the node cannot start.
+ */
+export async function runNode(config: Config, description: RoleDescription): Promise<void> {
+  const started = new Date();
+  const log = pino({ level: config.log.level });
+  ensureBpffs(); // a fresh machine may have it unmounted, which is no lack of the kernel's
+  const features = probeFeatures();
+  requireFeatures(features);
+  for (const { name, present, note } of features) if (!present) log.warn({ feature: name }, note);
+
+  const store = openStore({ path: config.store.path, capacity: config.capacity });
+  const core = EncapCore.open(config.instance, config.capacity);
+  const drops = new DropSamples(core.map('drop_samples'));
+  const links = new NodeLinks(core, config.instance, description.uplink);
+  await links.findUplink();
+  const isOwnLink = (name: string): boolean =>
+    name === description.uplink ||
+    [...store.state.providerAddresses.values()].some((address) => address.interface === name);
+  const watch = await LinkWatch.start({
+    log,
+    concerns: (name) => description.watchesAllLinks || isOwnLink(name),
+    onChange: (names) => {
+      if ([...names].some(isOwnLink)) sequencer.nodeAgain();
+      role.linksChanged(names);
+    },
+  });
+  const again = (rdid: string): void => sequencer.again(rdid);
+  const role = description.create({ store, core, links, watch, log, again });
+  const tables = new DomainTables((name) => core.map(name));
+  const groups = new ProviderGroups((memberships) => links.applyGroups(memberships));
+  const reconciler = new Reconciler(tables, role, groups);
+  const warningLog = new WarningLog(log);
+  let ready = false;
+  const work: Work = {
+    applyNode: async () => {
+      role.applyNode(store.state);
+      await links.applyProviders(store.state.providerAddresses, store.state.providerRoutes);
+      if (ready) links.attach();
+      warningLog.show(links.warnings());
+      links.requireProviders();
+    },
+    applyDomain: (rdid) => reconciler.apply(rdid, store.state),
+  };
+  const sequencer = new Sequencer(store, work, log);
+  const version = programVersion();
+  const app = buildApp({
+    store,
+    version,
+    logger: log,
+    operations: nodeOperations({
+      ...{ store, core, drops, links, role, sequencer, features, version, started },
+      instance: config.instance,
+      isReady: () => ready,
+    }),
+  });
+  await listen(app, config.api.listen);
+  const { instance } = config;
+  log.info({ role: role.name, instance, revision: store.revision }, `hnvgw ${role.name} has started`);
+
+  // Programs go onto the node's own interfaces after the tables are whole, so that a new generation takes over filled.
+  await reconciler.removeOrphans(store.state);
+  await sequencer.start();
+  links.attach();
+  core.discardOtherGenerations();
+  ready = true;
+  log.info({ routingDomains: sequencer.counts() }, 'the kernel has what the store says');
+
+  await new Promise<void>((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve());
+  });
+  log.info('stopping; the data plane goes on');
+  await app.close();
+  await watch.close();
+  await sequencer.stop();
+  await role.close();
+  await drops.close();
+  store.close();
+  core.close();
+}

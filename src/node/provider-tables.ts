@@ -1,0 +1,72 @@
+/** The data plane's maps about this node's provider links: `providers` and `vlans`. */
+import type { EncapCore } from '../encap/core.ts';
+import {
+  decodeProvider,
+  decodeProviderKey,
+  encodeProvider,
+  encodeProviderKey,
+  encodeVlan,
+  encodeVlanKey,
+} from '../encap/layout.generated.ts';
+import { addressBytes, addressFromBytes, isRoutableMulticast } from '../policy/address.ts';
+
+/** A link of the node's own that is tagged on its way over the interface below. */
+export interface TaggedLink {
+  ifindex: number;
+  parentIfindex: number;
+  vlanId: number;
+}
+
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+
+function vlanKeys({ ifindex, parentIfindex, vlanId }: TaggedLink): Uint8Array[] {
+  return [encodeVlanKey({ ifindex, vlan: 0 }), encodeVlanKey({ ifindex: parentIfindex, vlan: vlanId })];
+}
+
+export class ProviderTables {
+  readonly #map: EncapCore['map'];
+
+  constructor(map: EncapCore['map']) {
+    this.#map = map;
+  }
+
+  /** Interfaces that tunnels end on. */
+  interfaces(): number[] {
+    return this.#map('providers')
+      .entries()
+      .map(([, value]) => decodeProvider(value).ifindex);
+  }
+
+  /** Makes these provider addresses, with their interfaces, the only ones; groups stay. */
+  setAddresses(wanted: ReadonlyMap<string, number>): void {
+    this.#set(wanted, false);
+  }
+
+  /** Makes these multicast groups, with their interfaces, the only ones; unicast addresses stay. */
+  setGroups(wanted: ReadonlyMap<string, number>): void {
+    this.#set(wanted, true);
+  }
+
+  /** Has a link's tag put on and taken off. */
+  addTag(link: TaggedLink): void {
+    const map = this.#map('vlans');
+    for (const key of vlanKeys(link)) map.update(key, encodeVlan({ vlan: link.vlanId }));
+  }
+
+  /** Forgets the tags of all other links. */
+  keepTags(links: readonly TaggedLink[]): void {
+    const keep = new Set(links.flatMap((link) => vlanKeys(link).map(hex)));
+    const map = this.#map('vlans');
+    for (const [key] of map.entries()) if (!keep.has(hex(key))) map.delete(key);
+  }
+
+  #set(wanted: ReadonlyMap<string, number>, groups: boolean): void {
+    const map = this.#map('providers');
+    for (const [key] of map.entries()) {
+      const address = addressFromBytes(decodeProviderKey(key).address);
+      if (isRoutableMulticast(address) === groups && !wanted.has(address)) map.delete(key);
+    }
+    for (const [address, ifindex] of wanted)
+      map.update(encodeProviderKey({ address: addressBytes(address) }), encodeProvider({ ifindex }));
+  }
+}

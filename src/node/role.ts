@@ -1,0 +1,48 @@
+/** What a node does beside the encap core: the one thing in which a gateway and a host differ. */
+import type { RoleName } from '../config/config.ts';
+import type { DomainAttachments } from '../encap/entries.ts';
+import type { DomainPlan } from '../policy/plan.ts';
+import type { DesiredState, DomainState } from '../policy/state.ts';
+
+/** Why a port of the store is not in the data plane. */
+export interface PortTrouble {
+  state: 'pending' | 'failed';
+  reason: string;
+}
+
+export interface Role {
+  readonly name: RoleName;
+
+  /** The plan of what this role does of the domain; `pending` also says what it leaves to nodes of the other role. */
+  compile(domain: DomainState, state: DesiredState): DomainPlan;
+
+  /**
+   * Makes what stands behind the core, or finds it, and says where the domain is joined to this node. Calls `fillTables`
+   * before a program that may be of a new generation takes packets of what was there before.
+   */
+  attach(plan: DomainPlan, fillTables: (attachments: DomainAttachments) => void): Promise<DomainAttachments>;
+
+  /** Completes attach() when the tables have what the plan says: opens what is new, ends what the plan has no more. */
+  settle(plan: DomainPlan, attachments: DomainAttachments): Promise<void>;
+
+  /** Ends what there is of a domain that the tables have no more. */
+  remove(rdid: string): Promise<void>;
+
+  /** Removes what an earlier process left and `state` has no more. */
+  removeOrphans(state: DesiredState): Promise<void>;
+
+  /** Brings what belongs to no domain to what `state` says; called when the node's own resources have changed. */
+  applyNode(state: DesiredState): void;
+
+  /** Interfaces of the machine have come, gone or changed. */
+  linksChanged(names: ReadonlySet<string>): void;
+
+  /** Undefined when the port works as it should. */
+  portTrouble(name: string): PortTrouble | undefined;
+
+  /** What an operator should know about this role. */
+  warnings(): string[];
+
+  /** Ends what the role does in this process; the data plane goes on. */
+  close(): Promise<void>;
+}

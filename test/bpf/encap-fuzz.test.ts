@@ -1,0 +1,81 @@
+// The packet fuzzer, for as long as CI has time; `node test/fuzz/main.ts` runs it at length.
+import t from 'tap';
+import {
+  decodeMembers,
+  encodeMembers,
+  encodeMembersKey,
+  encodePortKey,
+  encodeSubnetKey,
+} from '../../src/encap/layout.generated.ts';
+import { macBytes } from '../../src/policy/address.ts';
+import { Fuzzer } from '../fuzz/fuzzer.ts';
+import type { DataPlane } from './data-plane.ts';
+import { contoso, fabrikam, VM_PORTS } from './two-domains.ts';
+
+const FRAMES = 200_000;
+/** Enough for each sabotage to be noticed many times over. */
+const SABOTAGED = 40_000;
+
+t.test('mutated frames get verdicts, accounts and ways of their own domain only', async (t) => {
+  const figures = new Fuzzer(t, 1).run(FRAMES);
+  t.equal(figures.frames + figures.refused, FRAMES);
+  const { pass, drop, redirect } = figures.verdicts;
+  for (const [verdict, count] of Object.entries({
+    pass,
+    drop,
+    redirect,
+    copied: figures.copied,
+    errors: figures.errors,
+  }))
+    t.ok(count > 500, `${verdict}: ${count}`);
+  t.ok(Object.keys(figures.drops).length >= 40, 'most reasons to drop occur');
+  for (const { handle } of [contoso, fabrikam])
+    t.ok((figures.delivered[`domain ${handle}`] ?? 0) > 1000, `domain ${handle} gets what is its own`);
+});
+
+const pad = new Uint8Array(2);
+const keyOf = (domain: number, vsid: number): Uint8Array =>
+  encodePortKey({ domain, vsid, mac: macBytes(VM_PORTS.Db.mac), pad });
+
+/** Policies that let one domain into the other. */
+const sabotages: [string, (dataPlane: DataPlane) => void, RegExp][] = [
+  [
+    'a port of the other domain behind a MAC',
+    (dataPlane) => {
+      const ports = dataPlane.map('ports_by_mac');
+      const foreign = ports.lookup(keyOf(fabrikam.handle, fabrikam.vsids.first));
+      if (foreign) ports.update(keyOf(contoso.handle, contoso.vsids.first), foreign);
+    },
+    /a frame for domain 1, \d+ delivered to 2/,
+  ],
+  [
+    'a port of the other domain among the members of a subnet',
+    (dataPlane) => {
+      const members = dataPlane.map('members');
+      const key = encodeMembersKey({ vsid: contoso.vsids.first });
+      const value = members.lookup(key);
+      if (value === undefined) throw new Error('no members');
+      const list = decodeMembers(value);
+      list.local[0] = dataPlane.ifindex('fabrikamDb');
+      members.update(key, encodeMembers(list));
+    },
+    /delivered to 2/,
+  ],
+  [
+    'a VSID of the other domain',
+    (dataPlane) => {
+      const subnets = dataPlane.map('subnets');
+      const foreign = subnets.lookup(encodeSubnetKey({ vsid: fabrikam.vsids.first }));
+      if (foreign) subnets.update(encodeSubnetKey({ vsid: contoso.vsids.first }), foreign);
+    },
+    /charged to domain 2|delivered to 2/,
+  ],
+];
+
+t.test('a hole in the policy does not escape the fuzzer', async (t) => {
+  for (const [what, sabotage, complaint] of sabotages) {
+    const fuzzer = new Fuzzer(t, 2);
+    for (const dataPlane of fuzzer.dataPlanes) sabotage(dataPlane);
+    t.throws(() => fuzzer.run(SABOTAGED), { message: complaint }, what);
+  }
+});

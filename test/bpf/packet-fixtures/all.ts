@@ -1,0 +1,15 @@
+/** Every fixture, for every program and branch of the data plane. */
+import type { Fixture } from './fixture.ts';
+import { forwarding } from './forwarding.ts';
+import { neighbours } from './neighbours.ts';
+import { provider } from './provider.ts';
+import { router } from './router.ts';
+import { uplinks } from './uplink.ts';
+
+export const fixtures: readonly Fixture[] = [
+  ...provider,
+  ...forwarding,
+  ...router,
+  ...neighbours,
+  ...uplinks,
+];

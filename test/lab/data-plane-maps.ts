@@ -1,0 +1,29 @@
+/** What the pinned maps of a node's data plane hold: all that its packets depend on. */
+import { readdirSync } from 'node:fs';
+import { BpfMap } from '../../src/linux/bpf-map.ts';
+import { pinDirectory } from './gateway-remains.ts';
+
+/** Maps that count, sample or scribble while packets pass, ring buffers among them, which cannot be read. */
+const CHANGED_BY_TRAFFIC = [
+  ...['stats', 'drop_scratch', 'drop_samples', 'quote_scratch'],
+  ...['learned', 'learned_scratch', 'sightings'],
+];
+
+/** Entries as `key value` in hexadecimal, sorted, of all maps that traffic leaves alone; of all generations. */
+export function mapEntries(instance: string): Record<string, string[]> {
+  const directory = pinDirectory(instance);
+  const maps: Record<string, string[]> = {};
+  const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+  for (const generation of readdirSync(directory))
+    for (const name of readdirSync(`${directory}/${generation}/maps`)) {
+      if (CHANGED_BY_TRAFFIC.includes(name)) continue;
+      const map = BpfMap.openPinned(`${directory}/${generation}/maps/${name}`);
+      if (map === undefined) throw new Error(`the pinned map ${name} has gone`);
+      maps[name] = map
+        .entries()
+        .map(([key, value]) => `${hex(key)} ${hex(value)}`)
+        .sort();
+      map.close();
+    }
+  return maps;
+}
