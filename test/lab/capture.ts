@@ -40,7 +40,7 @@ export class Capture {
       '-U',
       '--immediate-mode',
       '-B',
-      '16384',
+      '32768',
       '-s',
       `${headBytes}`,
       '-Z',

@@ -112,7 +112,7 @@ t.test('changes of NAT under traffic', { timeout: 120_000 }, async (t) => {
   await t.test('no packet leaves untranslated while NAT, gateway and domain come and go', async (t) => {
     const leaks = await Capture.start(gateway.namespace, UPLINK_NIC, TENANT_ADDRESSES);
     const ours = ADDRESSES.map((address) => `src host ${address}`).join(' or ');
-    const translated = await Capture.start(gateway.namespace, UPLINK_NIC, ours);
+    const translated = await Capture.start(gateway.namespace, UPLINK_NIC, ours, 256);
     const flood = await startFlood(vm.namespace, INTERNET_ADDRESS, 7000);
     const pings = await vm.namespace.spawn(['ping', '-n', '-q', '-i', '0.005', INTERNET_ADDRESS]);
     const before = (await counters()).decapsulated.packets;

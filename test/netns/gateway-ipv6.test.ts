@@ -92,7 +92,7 @@ for (const providerFamily of FAMILIES) {
       const uplinkMac = await macOf(gateway.namespace, UPLINK_NIC);
       const mtu = innerMtu(providerFamily);
       // On the outside's NIC: a capture on the uplink would open its multicast filter.
-      const sent = await Capture.start(outside, Internet.nic, `ether src ${uplinkMac}`);
+      const sent = await Capture.start(outside, Internet.nic, `ether src ${uplinkMac}`, 256);
 
       const vmsOf = (tenant: DualStackTenant): Vm[] => [1, 2, 3].map((host) => all.vm(tenant, host));
       const outsideEndpoints = FAMILIES.flatMap((family) =>
