@@ -16,6 +16,8 @@ export const errorCatalogue = {
   // Requests
   HNV_BAD_REQUEST: { status: 400, fault: 'user', title: 'The request is malformed' },
   HNV_INVALID_FIELD: { status: 400, fault: 'user', title: 'A field breaks a rule' },
+  HNV_UNAUTHENTICATED: { status: 401, fault: 'user', title: 'The request has no valid token' },
+  HNV_FORBIDDEN: { status: 403, fault: 'user', title: 'The role of the token is not enough' },
   HNV_NOT_FOUND: { status: 404, fault: 'user', title: 'There is no such resource' },
   HNV_METHOD_NOT_ALLOWED: { status: 405, fault: 'user', title: 'The resource has no such method' },
   HNV_CONFLICT: { status: 409, fault: 'user', title: 'The request conflicts with another resource' },
@@ -23,11 +25,15 @@ export const errorCatalogue = {
   HNV_PRECONDITION_FAILED: { status: 412, fault: 'user', title: 'The resource has changed' },
   HNV_TOO_LARGE: { status: 413, fault: 'user', title: 'The body is too large' },
   HNV_MEDIA_TYPE: { status: 415, fault: 'user', title: 'The body is of a type that is not taken' },
+  HNV_TOO_MANY_REQUESTS: { status: 429, fault: 'user', title: 'Too many requests' },
   HNV_CAPACITY: { status: 507, fault: 'system', title: 'This node is full' },
   HNV_INTERNAL: { status: 500, fault: 'system', title: 'Internal error' },
   // Configuration and start
   HNV_CONFIG: { status: 500, fault: 'user', title: 'The configuration is wrong' },
   HNV_STORE: { status: 500, fault: 'system', title: 'The store cannot be used' },
+  // Command line
+  HNV_INPUT: { status: 400, fault: 'user', title: 'A file given to the command line is wrong' },
+  HNV_NO_ANSWER: { status: 503, fault: 'system', title: 'No node answers' },
   // Kernel
   HNV_KERNEL_FEATURE: { status: 500, fault: 'system', title: 'The kernel lacks a feature' },
   HNV_BPF: { status: 500, fault: 'system', title: 'An eBPF operation failed' },
@@ -43,6 +49,11 @@ export interface ErrorDetails {
   pointer?: string;
   /** The rule that was broken, as a stable short name, for example `vsid-unique`. */
   rule?: string;
+  /**
+   * A sentence that the API adds for operators and administrators only, because it names what belongs to another routing
+   * domain; `message` must do without.
+   */
+  forOperators?: string;
   /** The operating system's error, when there was one. */
   cause?: unknown;
 }
@@ -52,6 +63,7 @@ export class HnvError extends Error {
   readonly code: ErrorCode;
   readonly pointer: string | undefined;
   readonly rule: string | undefined;
+  readonly forOperators: string | undefined;
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
@@ -59,6 +71,7 @@ export class HnvError extends Error {
     this.code = code;
     this.pointer = details.pointer;
     this.rule = details.rule;
+    this.forOperators = details.forOperators;
   }
 
   get status(): number {

@@ -1,6 +1,7 @@
 /** How much desired state this node takes: the sizes that the kernel's tables are made with. */
 import { HnvError } from '../errors.ts';
-import type { Entry, MemoryState } from './memory-state.ts';
+import type { MemoryState } from './memory-state.ts';
+import type { Entry } from './store.ts';
 
 export interface StoreCapacity {
   /** Highest handle, and so the most routing domains. */
@@ -43,9 +44,8 @@ const limits = {
 function check(limit: keyof typeof limits, wanted: number, capacity: StoreCapacity): void {
   if (wanted <= capacity[limit]) return;
   const { what, rule } = limits[limit];
-  throw new HnvError(
-    'HNV_CAPACITY',
-    `This node would have ${wanted} ${what}; capacity.${limit} allows ${capacity[limit]}.`,
-    { rule },
-  );
+  throw new HnvError('HNV_CAPACITY', `This node has no room for so many ${what}.`, {
+    rule,
+    forOperators: `It would have ${wanted}; capacity.${limit} allows ${capacity[limit]}.`,
+  });
 }

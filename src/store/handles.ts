@@ -5,7 +5,7 @@
  * because the kernel may still hold entries of the domain that had it, being removed.
  */
 import { HnvError } from '../errors.ts';
-import type { UndoLog } from './memory-state.ts';
+import type { UndoLog } from './undo.ts';
 
 export class Handles {
   readonly #capacity: number;
@@ -23,6 +23,11 @@ export class Handles {
     return this.#last;
   }
 
+  /** How many can still be given. */
+  get free(): number {
+    return this.#capacity - this.#used.size;
+  }
+
   /** Notes a handle that a domain has already. Throws HNV_CONFIG when it is above the capacity. */
   adopt(handle: number): void {
     if (handle > this.#capacity) {
@@ -35,31 +40,36 @@ export class Handles {
     this.#used.add(handle);
   }
 
-  /** Throws HNV_CAPACITY when all are given. */
-  allocate(undo: UndoLog): number {
-    if (this.#used.size >= this.#capacity) {
-      throw new HnvError(
-        'HNV_CAPACITY',
-        `This node has ${this.#capacity} routing domains, which is all that capacity.routingDomains allows.`,
-        { rule: 'capacity-routing-domains' },
-      );
-    }
-    const before = this.#last;
-    let handle = before;
+  /** The handle for the next domain. Throws HNV_CAPACITY when all are given. */
+  next(): number {
+    if (this.free <= 0) throw tooManyDomains(this.#capacity);
+    let handle = this.#last;
     do {
       handle = handle >= this.#capacity ? 1 : handle + 1;
     } while (this.#used.has(handle));
+    return handle;
+  }
+
+  /** Gives a handle that `next` has answered. */
+  take(handle: number, undo: UndoLog): void {
+    const before = this.#last;
     this.#used.add(handle);
     this.#last = handle;
     undo.push(() => {
       this.#used.delete(handle);
       this.#last = before;
     });
-    return handle;
   }
 
   release(handle: number, undo: UndoLog): void {
     this.#used.delete(handle);
     undo.push(() => this.#used.add(handle));
   }
+}
+
+export function tooManyDomains(capacity: number): HnvError {
+  return new HnvError('HNV_CAPACITY', 'This node has no room for another routing domain.', {
+    rule: 'capacity-routing-domains',
+    forOperators: `It has ${capacity}, which is all that capacity.routingDomains allows.`,
+  });
 }

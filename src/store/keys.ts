@@ -5,7 +5,8 @@
 import type { ResourceKind } from '../policy/resources.ts';
 import type { ResourceKey } from './store.ts';
 
-const folderOfKind = {
+/** What a kind is called in keys, and in the paths of the API. */
+export const folderOfKind = {
   routingDomain: 'routing-domains',
   virtualSubnet: 'virtual-subnets',
   lookupRecord: 'lookup-records',
@@ -73,4 +74,11 @@ export function encodeId(kind: ResourceKind, id: string): string {
 function rangeOf(prefix: string): { prefix: string; end: string } {
   // '0' is the character after '/'.
   return { prefix, end: `${prefix.slice(0, -1)}0` };
+}
+
+/** How two keys of the same kind (and domain) are ordered: negative when the first comes first, 0 when they are equal. */
+export function keyOrder(a: ResourceKey, b: ResourceKey): number {
+  if (a.kind === 'virtualSubnet') return Number(a.id) - Number(b.id);
+  const [first = '', second = ''] = [a.id ?? a.rdid, b.id ?? b.rdid];
+  return first < second ? -1 : first > second ? 1 : 0;
 }

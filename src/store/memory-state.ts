@@ -1,33 +1,30 @@
 /**
- * The desired state in memory, with the indexes that the rules read. Every change can note how to take it back, so
- * that a failed commit leaves no trace.
+ * The desired state in memory: values, versions and order of all resources, and the indexes that the rules read. Every
+ * change can note how to take it back. A fork is a second state that shares what neither changes.
  */
 import type {
-  CustomerRoute,
-  Gateway,
-  LookupRecord,
-  Nat,
   ProviderAddress,
   ProviderRoute,
   ResourceKind,
   ResourceTypes,
-  RoutingDomain,
-  VirtualSubnet,
   VmPort,
 } from '../policy/resources.ts';
-import { destinationKey } from '../policy/rules/customer-route.ts';
-import { hasCustomerAddress } from '../policy/rules/lookup-record.ts';
 import type { DesiredState } from '../policy/state.ts';
+import {
+  cloneDomain,
+  type DomainMemory,
+  deleteRecord,
+  deleteRoute,
+  newDomain,
+  setField,
+  setRecord,
+  setRoute,
+} from './domain-memory.ts';
 import { isNodeKind, type NodeKind } from './keys.ts';
-import type { ResourceKey } from './store.ts';
-
-/** How to take changes back: to be called from the last to the first. */
-export type UndoLog = (() => void)[];
-
-/** A resource to write. One member for each kind, so that a switch on `kind` knows the type of the value. */
-export type Entry = {
-  [K in ResourceKind]: { kind: K; rdid: string; id: string; value: ResourceTypes[K] };
-}[ResourceKind];
+import { Ordered, type Version } from './ordered.ts';
+import type { Pace } from './pace.ts';
+import type { Entry, ResourceKey } from './store.ts';
+import { addMember, deleteEntry, removeMember, setEntry, type UndoLog } from './undo.ts';
 
 /** Pairs a key with its value. */
 export function entryOf<K extends ResourceKind>(key: ResourceKey<K>, value: ResourceTypes[K]): Entry {
@@ -35,51 +32,176 @@ export function entryOf<K extends ResourceKind>(key: ResourceKey<K>, value: Reso
   return { kind: key.kind, rdid: key.rdid ?? '', id: key.id ?? '', value } as Entry;
 }
 
-interface MutableDomain {
-  rdid: string;
-  handle: number;
-  domain: RoutingDomain;
-  virtualSubnets: Map<number, VirtualSubnet>;
-  lookupRecords: Map<string, LookupRecord>;
-  recordByAddress: Map<string, string>;
-  providerAddressUse: Map<number, Map<string, number>>;
-  customerRoutes: Map<string, CustomerRoute>;
-  routeByDestination: Map<string, string>;
-  gateway?: Gateway;
-  nat?: Nat;
+/** The key of an entry, as the store answers it. */
+export function keyOf({ kind, rdid, id }: Entry): ResourceKey {
+  if (isNodeKind(kind)) return { kind, id };
+  if (kind === 'routingDomain' || kind === 'gateway' || kind === 'nat') return { kind, rdid };
+  return { kind, rdid, id };
 }
 
 export class MemoryState implements DesiredState {
-  readonly domains = new Map<string, MutableDomain>();
-  readonly providerAddresses = new Map<string, ProviderAddress>();
-  readonly providerRoutes = new Map<string, ProviderRoute>();
-  readonly ports = new Map<string, VmPort>();
-  readonly portsByVsid = new Map<number, Set<string>>();
-  readonly vsidOwners = new Map<number, string>();
-  readonly externalAddressOwners = new Map<string, string>();
+  domains = new Map<string, DomainMemory>();
+  providerAddresses = new Map<string, ProviderAddress>();
+  providerRoutes = new Map<string, ProviderRoute>();
+  ports = new Map<string, VmPort>();
+  portsByVsid = new Map<number, Set<string>>();
+  vsidOwners = new Map<number, string>();
+  externalAddressOwners = new Map<string, string>();
   /** Lookup records of all domains. */
   lookupRecordCount = 0;
   /** Customer routes of all domains. */
   customerRouteCount = 0;
+  /** Of everything that is in no domain, and of the domains themselves. */
+  versions = {
+    routingDomain: new Ordered<string>(),
+    providerAddress: new Ordered<string>(),
+    providerRoute: new Ordered<string>(),
+    port: new Ordered<string>(),
+  };
+  /** Domains of the state that this one is a fork of: `own` comes before their changes. */
+  #shared: Set<DomainMemory> | undefined;
 
-  /** Adds a domain without resources. */
-  addDomain(rdid: string, handle: number, value: RoutingDomain, undo: UndoLog): void {
-    const domain: MutableDomain = {
-      rdid,
-      handle,
-      domain: value,
-      virtualSubnets: new Map(),
-      lookupRecords: new Map(),
-      recordByAddress: new Map(),
-      providerAddressUse: new Map(),
-      customerRoutes: new Map(),
-      routeByDestination: new Map(),
-    };
-    setEntry(this.domains, rdid, domain, undo);
+  /** Creates or replaces a resource. What belongs to a domain finds it there. */
+  put(entry: Entry, version: Version, undo: UndoLog): void {
+    const { kind, id } = entry;
+    if (kind === 'providerAddress' || kind === 'providerRoute' || kind === 'port') {
+      setVersion(this.versions[kind], id, version, undo);
+      this.#putOfNode(entry, undo);
+      return;
+    }
+    const domain = this.#domain(entry.rdid);
+    const { versions } = domain;
+    switch (kind) {
+      case 'routingDomain':
+        setVersion(this.versions.routingDomain, entry.rdid, version, undo);
+        setField(domain, 'domain', entry.value, undo);
+        break;
+      case 'virtualSubnet':
+        setVersion(versions.virtualSubnet, Number(id), version, undo);
+        setEntry(domain.virtualSubnets, Number(id), entry.value, undo);
+        setEntry(this.vsidOwners, Number(id), entry.rdid, undo);
+        break;
+      case 'lookupRecord':
+        if (!domain.lookupRecords.has(id)) this.#count('lookupRecordCount', 1, undo);
+        setVersion(versions.lookupRecord, id, version, undo);
+        setRecord(domain, id, entry.value, undo);
+        break;
+      case 'customerRoute':
+        if (!domain.customerRoutes.has(id)) this.#count('customerRouteCount', 1, undo);
+        setVersion(versions.customerRoute, id, version, undo);
+        setRoute(domain, id, entry.value, undo);
+        break;
+      case 'gateway':
+        setOnly(versions, 'gateway', version, undo);
+        setField(domain, 'gateway', entry.value, undo);
+        break;
+      case 'nat':
+        setOnly(versions, 'nat', version, undo);
+        this.#releaseAddresses(domain, undo);
+        for (const { ipAddress } of entry.value.externalAddresses) {
+          setEntry(this.externalAddressOwners, ipAddress, entry.rdid, undo);
+        }
+        setField(domain, 'nat', entry.value, undo);
+        break;
+    }
   }
 
-  /** Creates or replaces a resource; a routing domain must be there already. */
-  put(entry: Entry, undo: UndoLog): void {
+  /** Adds a domain without resources. */
+  addDomain(entry: Entry & { kind: 'routingDomain' }, handle: number, version: Version, undo: UndoLog): void {
+    setEntry(this.domains, entry.rdid, newDomain(entry.rdid, handle, entry.value), undo);
+    setVersion(this.versions.routingDomain, entry.rdid, version, undo);
+  }
+
+  /** Removes a resource that is there; a domain with all that it has. */
+  delete(key: ResourceKey, undo: UndoLog): void {
+    const id = key.id ?? '';
+    if (isNodeKind(key.kind)) {
+      setVersion(this.versions[key.kind], id, undefined, undo);
+      this.#deleteOfNode(key.kind, id, undo);
+      return;
+    }
+    const domain = this.#domain(key.rdid ?? '');
+    const { versions } = domain;
+    switch (key.kind) {
+      case 'routingDomain':
+        for (const vsid of domain.virtualSubnets.keys()) deleteEntry(this.vsidOwners, vsid, undo);
+        this.#releaseAddresses(domain, undo);
+        this.#count('lookupRecordCount', -domain.lookupRecords.size, undo);
+        this.#count('customerRouteCount', -domain.customerRoutes.size, undo);
+        deleteEntry(this.domains, domain.rdid, undo);
+        setVersion(this.versions.routingDomain, domain.rdid, undefined, undo);
+        break;
+      case 'virtualSubnet':
+        setVersion(versions.virtualSubnet, Number(id), undefined, undo);
+        deleteEntry(domain.virtualSubnets, Number(id), undo);
+        deleteEntry(this.vsidOwners, Number(id), undo);
+        break;
+      case 'lookupRecord':
+        this.#count('lookupRecordCount', -1, undo);
+        setVersion(versions.lookupRecord, id, undefined, undo);
+        deleteRecord(domain, id, undo);
+        break;
+      case 'customerRoute':
+        this.#count('customerRouteCount', -1, undo);
+        setVersion(versions.customerRoute, id, undefined, undo);
+        deleteRoute(domain, id, undo);
+        break;
+      case 'gateway':
+        setOnly(versions, 'gateway', undefined, undo);
+        setField(domain, 'gateway', undefined, undo);
+        break;
+      case 'nat':
+        setOnly(versions, 'nat', undefined, undo);
+        this.#releaseAddresses(domain, undo);
+        setField(domain, 'nat', undefined, undo);
+        break;
+    }
+  }
+
+  /** A state of its own that is equal. What it does not change it shares with this one, which must not change meanwhile. */
+  fork(): MemoryState {
+    const fork = new MemoryState();
+    fork.domains = new Map(this.domains);
+    fork.providerAddresses = new Map(this.providerAddresses);
+    fork.providerRoutes = new Map(this.providerRoutes);
+    fork.ports = new Map(this.ports);
+    fork.portsByVsid = new Map([...this.portsByVsid].map(([vsid, names]) => [vsid, new Set(names)]));
+    fork.vsidOwners = new Map(this.vsidOwners);
+    fork.externalAddressOwners = new Map(this.externalAddressOwners);
+    fork.lookupRecordCount = this.lookupRecordCount;
+    fork.customerRouteCount = this.customerRouteCount;
+    fork.versions = {
+      routingDomain: this.versions.routingDomain.clone(),
+      providerAddress: this.versions.providerAddress.clone(),
+      providerRoute: this.versions.providerRoute.clone(),
+      port: this.versions.port.clone(),
+    };
+    fork.#shared = new Set(this.domains.values());
+    return fork;
+  }
+
+  /** Makes a domain that the fork shares its own, to be changed. */
+  async own(rdid: string, pace: Pace): Promise<void> {
+    const domain = this.domains.get(rdid);
+    if (domain === undefined || !this.#shared?.has(domain)) return;
+    this.domains.set(rdid, await cloneDomain(domain, pace));
+  }
+
+  /** Becomes the other state, which is not to be used any more. Takes the same time whatever there is. */
+  become(other: MemoryState): void {
+    this.domains = other.domains;
+    this.providerAddresses = other.providerAddresses;
+    this.providerRoutes = other.providerRoutes;
+    this.ports = other.ports;
+    this.portsByVsid = other.portsByVsid;
+    this.vsidOwners = other.vsidOwners;
+    this.externalAddressOwners = other.externalAddressOwners;
+    this.lookupRecordCount = other.lookupRecordCount;
+    this.customerRouteCount = other.customerRouteCount;
+    this.versions = other.versions;
+  }
+
+  #putOfNode(entry: Entry & { kind: NodeKind }, undo: UndoLog): void {
     switch (entry.kind) {
       case 'providerAddress':
         setEntry(this.providerAddresses, entry.id, entry.value, undo);
@@ -92,82 +214,6 @@ export class MemoryState implements DesiredState {
         setEntry(this.ports, entry.id, entry.value, undo);
         if (entry.value.virtualSubnetId !== undefined)
           addMember(this.portsByVsid, entry.value.virtualSubnetId, entry.id, undo);
-        return;
-    }
-    const domain = this.#domain(entry.rdid);
-    switch (entry.kind) {
-      case 'routingDomain':
-        setField(domain, 'domain', entry.value, undo);
-        break;
-      case 'virtualSubnet':
-        setEntry(domain.virtualSubnets, Number(entry.id), entry.value, undo);
-        setEntry(this.vsidOwners, Number(entry.id), entry.rdid, undo);
-        break;
-      case 'lookupRecord':
-        if (!domain.lookupRecords.has(entry.id)) this.#count('lookupRecordCount', 1, undo);
-        releaseRecord(domain, entry.id, undo);
-        setEntry(domain.lookupRecords, entry.id, entry.value, undo);
-        countUse(domain, entry.value, 1, undo);
-        if (hasCustomerAddress(entry.value.type)) {
-          setEntry(domain.recordByAddress, entry.value.customerAddress, entry.id, undo);
-        }
-        break;
-      case 'customerRoute':
-        if (!domain.customerRoutes.has(entry.id)) this.#count('customerRouteCount', 1, undo);
-        releaseDestination(domain, entry.id, undo);
-        setEntry(domain.customerRoutes, entry.id, entry.value, undo);
-        setEntry(domain.routeByDestination, destinationKey(entry.value), entry.id, undo);
-        break;
-      case 'gateway':
-        setField(domain, 'gateway', entry.value, undo);
-        break;
-      case 'nat':
-        this.#releaseAddresses(domain, undo);
-        for (const { ipAddress } of entry.value.externalAddresses) {
-          setEntry(this.externalAddressOwners, ipAddress, entry.rdid, undo);
-        }
-        setField(domain, 'nat', entry.value, undo);
-        break;
-    }
-  }
-
-  /** Removes a resource that is there; a domain with all that it has. */
-  delete(key: ResourceKey, undo: UndoLog): void {
-    const id = key.id ?? '';
-    if (isNodeKind(key.kind)) {
-      this.#deleteOfNode(key.kind, id, undo);
-      return;
-    }
-    const domain = this.#domain(key.rdid ?? '');
-    switch (key.kind) {
-      case 'routingDomain':
-        for (const vsid of domain.virtualSubnets.keys()) deleteEntry(this.vsidOwners, vsid, undo);
-        this.#releaseAddresses(domain, undo);
-        this.#count('lookupRecordCount', -domain.lookupRecords.size, undo);
-        this.#count('customerRouteCount', -domain.customerRoutes.size, undo);
-        deleteEntry(this.domains, domain.rdid, undo);
-        break;
-      case 'virtualSubnet':
-        deleteEntry(domain.virtualSubnets, Number(id), undo);
-        deleteEntry(this.vsidOwners, Number(id), undo);
-        break;
-      case 'lookupRecord':
-        this.#count('lookupRecordCount', -1, undo);
-        releaseRecord(domain, id, undo);
-        deleteEntry(domain.lookupRecords, id, undo);
-        break;
-      case 'customerRoute':
-        this.#count('customerRouteCount', -1, undo);
-        releaseDestination(domain, id, undo);
-        deleteEntry(domain.customerRoutes, id, undo);
-        break;
-      case 'gateway':
-        setField(domain, 'gateway', undefined, undo);
-        break;
-      case 'nat':
-        this.#releaseAddresses(domain, undo);
-        setField(domain, 'nat', undefined, undo);
-        break;
     }
   }
 
@@ -191,13 +237,14 @@ export class MemoryState implements DesiredState {
     if (vsid !== undefined) removeMember(this.portsByVsid, vsid, id, undo);
   }
 
-  #domain(rdid: string): MutableDomain {
+  #domain(rdid: string): DomainMemory {
     const domain = this.domains.get(rdid);
     if (domain === undefined) throw new Error(`the state has no routing domain ${rdid}`);
+    if (this.#shared?.has(domain)) throw new Error(`routing domain ${rdid} is another state's too`);
     return domain;
   }
 
-  #releaseAddresses(domain: MutableDomain, undo: UndoLog): void {
+  #releaseAddresses(domain: DomainMemory, undo: UndoLog): void {
     for (const { ipAddress } of domain.nat?.externalAddresses ?? []) {
       deleteEntry(this.externalAddressOwners, ipAddress, undo);
     }
@@ -211,81 +258,28 @@ export class MemoryState implements DesiredState {
   }
 }
 
-/** Takes the record out of the indexes. */
-function releaseRecord(domain: MutableDomain, id: string, undo: UndoLog): void {
-  const record = domain.lookupRecords.get(id);
-  if (record === undefined) return;
-  if (hasCustomerAddress(record.type)) deleteEntry(domain.recordByAddress, record.customerAddress, undo);
-  countUse(domain, record, -1, undo);
-}
-
-function countUse(domain: MutableDomain, record: LookupRecord, by: 1 | -1, undo: UndoLog): void {
-  const { virtualSubnetId: vsid, providerAddress } = record;
-  let counts = domain.providerAddressUse.get(vsid);
-  if (counts === undefined) {
-    counts = new Map();
-    setEntry(domain.providerAddressUse, vsid, counts, undo);
-  }
-  const count = (counts.get(providerAddress) ?? 0) + by;
-  if (count > 0) setEntry(counts, providerAddress, count, undo);
-  else deleteEntry(counts, providerAddress, undo);
-  if (counts.size === 0) deleteEntry(domain.providerAddressUse, vsid, undo);
-}
-
-function releaseDestination(domain: MutableDomain, id: string, undo: UndoLog): void {
-  const route = domain.customerRoutes.get(id);
-  if (route !== undefined) deleteEntry(domain.routeByDestination, destinationKey(route), undo);
-}
-
-function addMember<K, V>(map: Map<K, Set<V>>, key: K, member: V, undo: UndoLog): void {
-  let members = map.get(key);
-  if (members === undefined) {
-    members = new Set();
-    setEntry(map, key, members, undo);
-  }
-  const into = members.add(member);
-  undo.push(() => into.delete(member));
-}
-
-/** A set that becomes empty goes. */
-function removeMember<K, V>(map: Map<K, Set<V>>, key: K, member: V, undo: UndoLog): void {
-  const members = map.get(key);
-  if (members === undefined) return;
-  members.delete(member);
-  undo.push(() => members.add(member));
-  if (members.size === 0) deleteEntry(map, key, undo);
-}
-
-function setEntry<K, V>(map: Map<K, V>, key: K, value: V, undo: UndoLog): void {
-  const before = map.get(key);
-  map.set(key, value);
-  undo.push(before === undefined ? () => map.delete(key) : () => map.set(key, before));
-}
-
-function deleteEntry<K, V>(map: Map<K, V>, key: K, undo: UndoLog): void {
-  const before = map.get(key);
-  if (before === undefined) return;
-  map.delete(key);
-  undo.push(() => map.set(key, before));
-}
-
-/** Sets a field of a domain; undefined removes it. */
-function setField<F extends 'domain' | 'gateway' | 'nat'>(
-  domain: MutableDomain,
-  field: F,
-  value: MutableDomain[F] | undefined,
+/** Undefined removes the id. */
+function setVersion<K extends string | number>(
+  ordered: Ordered<K>,
+  id: K,
+  version: Version | undefined,
   undo: UndoLog,
 ): void {
-  const before = domain[field];
-  assign(domain, field, value);
-  undo.push(() => assign(domain, field, before));
+  const before = ordered.get(id);
+  if (version === undefined) ordered.delete(id);
+  else ordered.set(id, version);
+  undo.push(before === undefined ? () => ordered.delete(id) : () => ordered.set(id, before));
 }
 
-function assign<F extends 'domain' | 'gateway' | 'nat'>(
-  domain: MutableDomain,
-  field: F,
-  value: MutableDomain[F] | undefined,
+function setOnly(
+  versions: DomainMemory['versions'],
+  kind: 'gateway' | 'nat',
+  version: Version | undefined,
+  undo: UndoLog,
 ): void {
-  if (value === undefined) delete (domain as Partial<MutableDomain>)[field];
-  else domain[field] = value;
+  const before = versions[kind];
+  versions[kind] = version;
+  undo.push(() => {
+    versions[kind] = before;
+  });
 }

@@ -26,6 +26,24 @@ const schemaSteps: readonly string[] = [
      handle INTEGER NOT NULL UNIQUE
    ) WITHOUT ROWID;
    PRAGMA application_id = ${applicationId};`,
+
+  `ALTER TABLE meta ADD COLUMN token_revision INTEGER NOT NULL DEFAULT 0;
+   CREATE TABLE tokens (
+     id TEXT PRIMARY KEY,
+     value TEXT NOT NULL
+   ) WITHOUT ROWID;
+   CREATE TABLE audit (
+     id INTEGER PRIMARY KEY AUTOINCREMENT,
+     at TEXT NOT NULL,
+     actor TEXT NOT NULL,
+     source TEXT NOT NULL,
+     method TEXT NOT NULL,
+     path TEXT NOT NULL,
+     status INTEGER NOT NULL,
+     code TEXT,
+     rule TEXT,
+     revision INTEGER
+   );`,
 ];
 
 /** The schema that this program reads and writes. */

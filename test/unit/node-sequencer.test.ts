@@ -3,14 +3,15 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { pino } from 'pino';
 import t, { type Test } from 'tap';
 import { HnvError } from '../../src/errors.ts';
-import type { Reconciled } from '../../src/node/reconciler.ts';
+import type { Reconciled, Trouble } from '../../src/node/reconciler.ts';
 import { Sequencer, type Work } from '../../src/node/sequencer.ts';
+import type { ResourceKind } from '../../src/policy/resources.ts';
 import { openStore } from '../../src/store/sqlite.ts';
 import type { Store } from '../../src/store/store.ts';
 import { until } from '../lab/until.ts';
 import { capacity, contoso, fabrikam, putDomain, record, storePath } from './store-folder.ts';
 
-const done: Reconciled = { pending: [] };
+const done: Reconciled = { pending: [], troubles: [] };
 
 /** Work that notes what it was asked for and does what the test says. */
 class TestWork implements Work {
@@ -54,15 +55,26 @@ function gate(): { passed: Promise<void>; open: () => void } {
   return { passed: promise, open: resolve };
 }
 
-function setUp(t: Test): { store: Store; work: TestWork; sequencer: Sequencer } {
-  const store = openStore({ path: storePath(t), capacity });
+interface Setting {
+  store: Store;
+  work: TestWork;
+  sequencer: Sequencer;
+  /** `kind id state`, in the order in which changes of status were told. */
+  told: string[];
+}
+
+async function setUp(t: Test): Promise<Setting> {
+  const store = await openStore({ path: storePath(t), capacity });
   const work = new TestWork();
-  const sequencer = new Sequencer(store, work, pino({ level: 'silent' }));
+  const told: string[] = [];
+  const sequencer = new Sequencer(store, work, pino({ level: 'silent' }), ({ kind, id }, { state }) => {
+    told.push(`${kind} ${id ?? '-'} ${state}`);
+  });
   t.teardown(async () => {
     await sequencer.stop();
-    store.close();
+    await store.close();
   });
-  return { store, work, sequencer };
+  return { store, work, sequencer, told };
 }
 
 const putRecord = (store: Store, rdid: string, number: number) =>
@@ -72,7 +84,7 @@ const putProvider = (store: Store, address: string) =>
 const failure = new HnvError('HNV_NFTABLES', 'The nftables transaction was refused: out of luck');
 
 t.test('start() takes up the node’s links first and then every domain of the store, once', async (t) => {
-  const { store, work, sequencer } = setUp(t);
+  const { store, work, sequencer } = await setUp(t);
   await putDomain(store, contoso, 5001);
   await putDomain(store, fabrikam, 6001);
   t.same(sequencer.counts(), { ready: 0, pending: 2, failed: 0 });
@@ -86,7 +98,7 @@ t.test('start() takes up the node’s links first and then every domain of the s
 t.test(
   'changes during the work on a domain collapse into one more turn, which sees the newest',
   async (t) => {
-    const { store, work, sequencer } = setUp(t);
+    const { store, work, sequencer } = await setUp(t);
     await putDomain(store, contoso, 5001);
     await sequencer.start();
     const { passed, open } = gate();
@@ -97,6 +109,7 @@ t.test(
       return done;
     };
     await putRecord(store, contoso, 2);
+    await until('the work has begun', 1_000, () => work.underWay.has(contoso));
     const before = work.count(contoso);
     for (let number = 3; number < 30; number++) await putRecord(store, contoso, number);
     t.equal(work.count(contoso), before, 'no second turn beside the first');
@@ -108,7 +121,7 @@ t.test(
 );
 
 t.test('at most four domains are worked on at once', async (t) => {
-  const { store, work, sequencer } = setUp(t);
+  const { store, work, sequencer } = await setUp(t);
   const rdids = Array.from({ length: 12 }, (_, i) => `33333333-0000-0000-0000-0000000000${10 + i}`);
   for (const [i, rdid] of rdids.entries()) await putDomain(store, rdid, 5001 + 2 * i);
   const { passed, open } = gate();
@@ -124,7 +137,7 @@ t.test('at most four domains are worked on at once', async (t) => {
 });
 
 t.test('a failure is shown, tried again at growing intervals, and forgotten when it is over', async (t) => {
-  const { store, work, sequencer } = setUp(t);
+  const { store, work, sequencer } = await setUp(t);
   await putDomain(store, contoso, 5001);
   const times: number[] = [];
   work.domain = async () => {
@@ -151,7 +164,7 @@ t.test('a failure is shown, tried again at growing intervals, and forgotten when
 });
 
 t.test('a change does not wait for the retry', async (t) => {
-  const { store, work, sequencer } = setUp(t);
+  const { store, work, sequencer } = await setUp(t);
   await putDomain(store, contoso, 5001);
   let isBroken = true;
   work.domain = async () => {
@@ -169,7 +182,7 @@ t.test('a change does not wait for the retry', async (t) => {
 });
 
 t.test('a domain that fails, or takes its time, holds up no other', async (t) => {
-  const { store, work, sequencer } = setUp(t);
+  const { store, work, sequencer } = await setUp(t);
   await putDomain(store, contoso, 5001);
   await putDomain(store, fabrikam, 6001);
   await sequencer.start();
@@ -192,7 +205,7 @@ t.test('a domain that fails, or takes its time, holds up no other', async (t) =>
 t.test(
   'appliedRevision is that before the oldest change that is under way, and never goes back',
   async (t) => {
-    const { store, work, sequencer } = setUp(t);
+    const { store, work, sequencer } = await setUp(t);
     await putDomain(store, contoso, 5001);
     await putDomain(store, fabrikam, 6001);
     await sequencer.start();
@@ -219,7 +232,7 @@ t.test(
 );
 
 t.test('settled() resolves when the change was tried, whether it succeeded or not', async (t) => {
-  const { store, work, sequencer } = setUp(t);
+  const { store, work, sequencer } = await setUp(t);
   await putDomain(store, contoso, 5001);
   await sequencer.start();
   for (const outcome of ['ready', 'failed'] as const) {
@@ -240,7 +253,7 @@ t.test('settled() resolves when the change was tried, whether it succeeded or no
 });
 
 t.test('settled() waits for the turn that sees its revision, not for the one before', async (t) => {
-  const { store, work, sequencer } = setUp(t);
+  const { store, work, sequencer } = await setUp(t);
   await putDomain(store, contoso, 5001);
   await sequencer.start();
   const gates = [gate(), gate()];
@@ -263,7 +276,7 @@ t.test('settled() waits for the turn that sees its revision, not for the one bef
 });
 
 t.test('settled() waits also for a write that shares its commit with later ones', async (t) => {
-  const { store, work, sequencer } = setUp(t);
+  const { store, work, sequencer } = await setUp(t);
   await putDomain(store, contoso, 5001);
   await sequencer.start();
   const before = store.revision;
@@ -285,7 +298,7 @@ t.test('settled() waits also for a write that shares its commit with later ones'
 });
 
 t.test('settled() gives up after its time, and at once when there is nothing to wait for', async (t) => {
-  const { store, work, sequencer } = setUp(t);
+  const { store, work, sequencer } = await setUp(t);
   await putDomain(store, contoso, 5001);
   await sequencer.start();
   const began = performance.now();
@@ -301,7 +314,7 @@ t.test('settled() gives up after its time, and at once when there is nothing to 
 });
 
 t.test('the removal of a domain is a change like others, and leaves nothing behind', async (t) => {
-  const { store, work, sequencer } = setUp(t);
+  const { store, work, sequencer } = await setUp(t);
   await putDomain(store, contoso, 5001);
   await sequencer.start();
   const before = work.count(contoso);
@@ -314,16 +327,16 @@ t.test('the removal of a domain is a change like others, and leaves nothing behi
 });
 
 t.test('what a domain waits for is told, and that it is ready nevertheless', async (t) => {
-  const { store, work, sequencer } = setUp(t);
+  const { store, work, sequencer } = await setUp(t);
   await putDomain(store, contoso, 5001);
-  work.domain = async () => ({ pending: ['NAT waits for a gateway.'] });
+  work.domain = async () => ({ pending: ['NAT waits for a gateway.'], troubles: [] });
   await sequencer.start();
   t.same(sequencer.pendingReasons(contoso), ['NAT waits for a gateway.']);
   t.equal(sequencer.status(contoso, store.revision).state, 'ready');
 });
 
 t.test('a change of provider addresses is applied alone, and then to every domain', async (t) => {
-  const { store, work, sequencer } = setUp(t);
+  const { store, work, sequencer } = await setUp(t);
   await putDomain(store, contoso, 5001);
   await putDomain(store, fabrikam, 6001);
   await sequencer.start();
@@ -347,7 +360,7 @@ t.test('a change of provider addresses is applied alone, and then to every domai
 t.test(
   'the node’s links are tried again when they failed, domains wait neither before nor after',
   async (t) => {
-    const { store, work, sequencer } = setUp(t);
+    const { store, work, sequencer } = await setUp(t);
     await putDomain(store, contoso, 5001);
     let failures = 0;
     const applied: number[] = [];
@@ -373,7 +386,7 @@ t.test(
 );
 
 t.test('stop() finishes what is under way and begins nothing more', async (t) => {
-  const { store, work, sequencer } = setUp(t);
+  const { store, work, sequencer } = await setUp(t);
   await putDomain(store, contoso, 5001);
   await putDomain(store, fabrikam, 6001);
   work.domain = (rdid) => (rdid === fabrikam ? Promise.reject(failure) : Promise.resolve(done));
@@ -402,7 +415,7 @@ t.test('stop() finishes what is under way and begins nothing more', async (t) =>
 });
 
 t.test('a domain that changes while the node’s links do waits for them', async (t) => {
-  const { store, work, sequencer } = setUp(t);
+  const { store, work, sequencer } = await setUp(t);
   await putDomain(store, contoso, 5001);
   await sequencer.start();
   const links = gate();
@@ -419,7 +432,7 @@ t.test('a domain that changes while the node’s links do waits for them', async
 });
 
 t.test('stop() does not wait for a change of the node’s links that has not begun', async (t) => {
-  const { store, work, sequencer } = setUp(t);
+  const { store, work, sequencer } = await setUp(t);
   await putDomain(store, contoso, 5001);
   await sequencer.start();
   const domain = gate();
@@ -436,7 +449,7 @@ t.test('stop() does not wait for a change of the node’s links that has not beg
 t.test(
   'a domain is taken up again when what it stands on has changed, and one that has gone is not',
   async (t) => {
-    const { store, work, sequencer } = setUp(t);
+    const { store, work, sequencer } = await setUp(t);
     await putDomain(store, contoso, 5001);
     await putDomain(store, fabrikam, 6001);
     await sequencer.start();
@@ -451,7 +464,7 @@ t.test(
 );
 
 t.test('when the node’s own links have changed, every domain follows them', async (t) => {
-  const { store, work, sequencer } = setUp(t);
+  const { store, work, sequencer } = await setUp(t);
   await putDomain(store, contoso, 5001);
   await putDomain(store, fabrikam, 6001);
   await sequencer.start();
@@ -463,7 +476,7 @@ t.test('when the node’s own links have changed, every domain follows them', as
 });
 
 t.test('after stop() nothing is taken up again', async (t) => {
-  const { store, work, sequencer } = setUp(t);
+  const { store, work, sequencer } = await setUp(t);
   await putDomain(store, contoso, 5001);
   await sequencer.start();
   await sequencer.stop();
@@ -472,4 +485,107 @@ t.test('after stop() nothing is taken up again', async (t) => {
   sequencer.nodeAgain();
   await delay(20);
   t.equal(work.begun.length, begun);
+});
+
+t.test('a failure is that of the object whose it is, and told once, as is its end', async (t) => {
+  const { store, work, sequencer, told } = await setUp(t);
+  await putDomain(store, contoso, 5001);
+  const troubles: Trouble[] = [
+    { kind: 'nat', error: failure },
+    { kind: 'lookupRecord', id: 'r7', error: new HnvError('HNV_CAPACITY', 'Map records is full.') },
+  ];
+  work.domain = async () => ({ pending: [], troubles });
+  await sequencer.start();
+  const state = (kind: ResourceKind, id?: string): string =>
+    sequencer.status(contoso, store.revision, kind, id).state;
+  t.equal(state('nat'), 'failed');
+  t.equal(state('lookupRecord', 'r7'), 'failed');
+  for (const kind of ['routingDomain', 'gateway', 'virtualSubnet'] as const) t.equal(state(kind), 'ready', kind);
+  t.equal(state('lookupRecord', 'r8'), 'ready', 'another record');
+  t.match(sequencer.status(contoso, 0, 'lookupRecord', 'r7').reason, /Map records is full/);
+  t.same(sequencer.counts(), { ready: 0, pending: 0, failed: 1 }, 'the domain as a whole has failed');
+  const { since } = sequencer.status(contoso, 0, 'nat');
+  await until('a retry', 2_000, () => work.count(contoso) === 3);
+  t.equal(sequencer.status(contoso, 0, 'nat').since, since, 'the same failure goes on since the same time');
+  troubles.shift();
+  await until('the NAT is mended', 2_000, () => state('nat') === 'ready');
+  t.equal(state('lookupRecord', 'r7'), 'failed');
+  t.ok(sequencer.status(contoso, 0, 'nat').since > since, 'ready since then');
+  t.ok(sequencer.status(contoso, 0, 'gateway').since <= since, 'and what was ready always, since always');
+  troubles.shift();
+  await until('all is ready', 5_000, () => sequencer.counts().ready === 1);
+  t.same(told, [
+    ...['nat - failed', 'lookupRecord r7 failed', 'routingDomain - ready'],
+    ...['nat - ready', 'lookupRecord r7 ready'],
+  ]);
+});
+
+t.test('a new failure is tried again soon, however long another one has lasted', async (t) => {
+  const { store, work, sequencer } = await setUp(t);
+  await putDomain(store, contoso, 5001);
+  const troubles: Trouble[] = [{ kind: 'nat', error: failure }];
+  work.domain = async () => ({ pending: [], troubles });
+  await sequencer.start();
+  await until('the fourth try', 5_000, () => work.count(contoso) === 4); // the next would be in 0.8 s
+  troubles.push({ kind: 'port', id: 'tap1', error: failure });
+  const { resource } = await putRecord(store, contoso, 2);
+  await sequencer.settled(contoso, resource.revision, 5_000);
+  const began = performance.now();
+  troubles.length = 0;
+  await until('all is ready', 5_000, () => sequencer.counts().ready === 1);
+  t.ok(performance.now() - began < 600, 'not after 0.8 s');
+});
+
+t.test('many changes of a domain that fails make one retry, not one each', async (t) => {
+  const { store, work, sequencer } = await setUp(t);
+  await putDomain(store, contoso, 5001);
+  work.domain = () => Promise.reject(failure);
+  await sequencer.start();
+  for (let number = 2; number < 12; number++) {
+    const { resource } = await putRecord(store, contoso, number);
+    await sequencer.settled(contoso, resource.revision, 5_000);
+  }
+  const tried = work.count(contoso);
+  await delay(300); // the back-off is beyond that by now
+  t.equal(work.count(contoso), tried);
+});
+
+t.test('a single change does not wait behind domains that a whole policy has changed', async (t) => {
+  const { store, work, sequencer } = await setUp(t);
+  const rdids = Array.from({ length: 50 }, (_, i) => `33333333-0000-0000-0000-0000000000${10 + i}`);
+  for (const [i, rdid] of rdids.entries()) await putDomain(store, rdid, 5001 + 2 * i);
+  await putDomain(store, contoso, 7001);
+  await sequencer.start();
+  work.begun.length = 0;
+  const { passed, open } = gate();
+  work.domain = () => passed.then(() => done);
+  sequencer.nodeAgain();
+  await until('the queue is full', 1_000, () => work.underWay.size === 4);
+  const { resource } = await store.put({ kind: 'routingDomain', rdid: rdids[49] ?? '' }, { name: 'waited for' });
+  open();
+  await sequencer.settled(rdids[49] ?? '', resource.revision, 5_000);
+  t.ok(work.begun.indexOf(rdids[49] ?? '') <= 6, 'the node’s links, four that were under way, and then it');
+  await until('all had their turn', 5_000, () => sequencer.appliedRevision === store.revision);
+  t.equal(new Set(work.begun).size, 52);
+});
+
+t.test('between two domains the event loop is given away', async (t) => {
+  const { store, work, sequencer } = await setUp(t);
+  for (let i = 0; i < 20; i++) await putDomain(store, `33333333-0000-0000-0000-0000000000${10 + i}`, 5001 + 2 * i);
+  let sinceTurn = 0;
+  let most = 0;
+  let isOver = false;
+  const turn = (): void => {
+    sinceTurn = 0;
+    if (!isOver) setImmediate(turn);
+  };
+  setImmediate(turn);
+  work.domain = async () => {
+    most = Math.max(most, ++sinceTurn);
+    return done;
+  };
+  await sequencer.start();
+  isOver = true;
+  t.equal(work.begun.length, 21);
+  t.equal(most, 1, 'one domain in a turn');
 });

@@ -1,25 +1,32 @@
 /**
- * A process that a test of the store runs to do it harm. `forever PATH`: writes lookup records one after another and
- * prints the number of each when it is acknowledged. `full PATH`: writes until the system refuses to let the file
- * grow, and prints what became of that.
+ * A process that a test of the store runs to do it harm. `rounds PATH FIRST`: writes whole policies, single records and
+ * parts of a policy, round after round, and prints what is acknowledged. `full PATH`: writes until the system refuses to
+ * let the file grow, and prints what became of that.
  */
 import { execFileSync } from 'node:child_process';
 import { openStore } from '../../src/store/sqlite.ts';
+import { partOfRound, policyOfRound, singlesOfRound } from './store-crash-policy.ts';
 import { capacity, contoso, putDomain, record, snapshot } from './store-folder.ts';
 
-const [mode, path = ''] = process.argv.slice(2);
-const store = openStore({ path, capacity });
+const [mode, path = '', first = ''] = process.argv.slice(2);
+const store = await openStore({ path, capacity });
 
 function putRecord(number: number) {
   const address = `10.${(number >> 16) & 255}.${(number >> 8) & 255}.${number & 255}`;
   return store.put({ kind: 'lookupRecord', rdid: contoso, id: `r${number}` }, record(address));
 }
 
-async function writeForever(): Promise<void> {
-  await putDomain(store, contoso, 5001);
-  for (let number = 2; ; number++) {
-    await putRecord(number);
-    process.stdout.write(`${number}\n`);
+async function writeRounds(): Promise<void> {
+  const say = (line: string) => process.stdout.write(`${line}\n`);
+  for (let round = Number(first); ; round++) {
+    say(`begin ${round}`);
+    // All at once: what is written while the policy is being replaced comes after it.
+    const replaced = store.replace(policyOfRound(round)).then(() => say(`replaced ${round}`));
+    const singles = singlesOfRound(round).map(({ key, value }) =>
+      store.put(key, value).then(() => say(`single ${round} ${key.id}`)),
+    );
+    const part = store.putAll(partOfRound(round)).then(() => say(`part ${round}`));
+    await Promise.all([replaced, ...singles, part]);
   }
 }
 
@@ -32,7 +39,7 @@ async function fillUp(): Promise<void> {
     changes += 1;
   });
   process.on('SIGXFSZ', () => {});
-  setFileSizeLimit('200000');
+  setFileSizeLimit('4096');
   const batch = Array.from({ length: 500 }, (_, index) => {
     const address = `10.9.${(index >> 8) + 1}.${index & 255}`;
     const context = 'x'.repeat(1024);
@@ -52,7 +59,7 @@ async function fillUp(): Promise<void> {
   const changesOfFailure = changes;
   setFileSizeLimit('unlimited');
   const { created } = await putRecord(3);
-  store.close();
+  await store.close();
   process.stdout.write(
     JSON.stringify({ refusals: [...new Set(refusals)], unchanged, changesOfFailure, createdAfter: created }),
   );
@@ -71,4 +78,4 @@ function snapshotText(value: unknown): unknown {
   return Object.entries(value).map(([name, field]) => [name, snapshotText(field)]);
 }
 
-await (mode === 'forever' ? writeForever() : fillUp());
+await (mode === 'rounds' ? writeRounds() : fillUp());
