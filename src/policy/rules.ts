@@ -1,7 +1,7 @@
 /**
  * The rules between resources, checked by the store before every write against the state at that moment. Each costs at
  * most one pass over the domain it concerns, never over other domains; a lookup record's cost nothing that grows.
- * Messages go to tenants: they may name what is in the same domain, and of others only that they exist.
+ * Messages go to tenants: they may name what is in the same domain, and give no sign of others, but in `forOperators`.
  */
 import { Check } from 'typebox/value';
 import type { ResourceKey } from '../store/store.ts';

@@ -1,6 +1,7 @@
 /**
  * Rules of NAT: whose an external address is, and which inside host a connection from outside reaches.
  */
+import type { HnvError } from '../../errors.ts';
 import {
   addressFamily,
   addressOrder,
@@ -44,12 +45,10 @@ export function checkNat(state: DesiredState, domain: DomainState, value: Nat): 
     const pointer = `/externalAddresses/${index}/ipAddress`;
     const owner = state.externalAddressOwners.get(ipAddress);
     if (owner !== undefined && owner !== domain.rdid) {
-      const why = 'is an external address of another routing domain: an external address belongs to one';
-      throw conflict('external-address-owned', pointer, ipAddress, why);
+      throw notAvailable(pointer, ipAddress, `It is an external address of routing domain ${owner}.`);
     }
     if (state.providerAddresses.has(ipAddress)) {
-      const why = 'is a provider address of this node, which cannot be an external address too';
-      throw conflict('external-address-provider', pointer, ipAddress, why);
+      throw notAvailable(pointer, ipAddress, 'It is a provider address of this node.');
     }
   }
   const subnets = new SubnetPrefixes(domain);
@@ -62,6 +61,13 @@ export function checkNat(state: DesiredState, domain: DomainState, value: Nat): 
     }
     requireHostAddress(pointer, [prefix], internalIpAddress);
   }
+}
+
+/** A tenant is told the same whoever has the address. */
+function notAvailable(pointer: string, address: string, forOperators: string): HnvError {
+  const why =
+    'is not available to this routing domain: an external address belongs to one routing domain, and is no provider address';
+  return conflict('external-address-available', pointer, address, why, { forOperators });
 }
 
 function normalizeExternalAddress(value: ExternalAddress, index: number): ExternalAddress {

@@ -27,9 +27,11 @@ export function checkProviderAddress(state: DesiredState, address: string, value
     const why = `is over ${longest}, the longest of IPv${family}`;
     throw invalid('prefix-length', '/prefixLength', value.prefixLength, why);
   }
-  if (state.externalAddressOwners.has(address)) {
+  const owner = state.externalAddressOwners.get(address);
+  if (owner !== undefined) {
     const why = 'is an external address of a routing domain, which cannot be a provider address too';
-    throw nameConflict('provider-address-external', 'Provider address', address, why);
+    const forOperators = `That is routing domain ${owner}.`;
+    throw nameConflict('provider-address-external', 'Provider address', address, why, { forOperators });
   }
   if (state.ports.has(value.interface)) {
     const why = 'is the interface of a port, which cannot carry a provider address too';

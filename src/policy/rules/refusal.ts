@@ -2,7 +2,10 @@
  * How a rule says no: one constructor for each kind of refusal, so that every message names the field, its value and
  * the whole rule in the same way.
  */
-import { HnvError } from '../../errors.ts';
+import { type ErrorDetails, HnvError } from '../../errors.ts';
+
+/** A sentence that names what a tenant must not learn of. */
+type Whose = Pick<ErrorDetails, 'forOperators'>;
 
 /** The field by itself is wrong. `why` continues the sentence "field: value …" and says the whole rule. */
 export function invalid(rule: string, pointer: string, value: unknown, why: string): HnvError {
@@ -10,13 +13,25 @@ export function invalid(rule: string, pointer: string, value: unknown, why: stri
 }
 
 /** The field collides with another resource. */
-export function conflict(rule: string, pointer: string, value: unknown, why: string): HnvError {
-  return new HnvError('HNV_CONFLICT', sentence(pointer, value, why), { pointer, rule });
+export function conflict(
+  rule: string,
+  pointer: string,
+  value: unknown,
+  why: string,
+  whose: Whose = {},
+): HnvError {
+  return new HnvError('HNV_CONFLICT', sentence(pointer, value, why), { pointer, rule, ...whose });
 }
 
 /** The resource's name, which is in the path, collides with another resource. */
-export function nameConflict(rule: string, what: string, value: unknown, why: string): HnvError {
-  return new HnvError('HNV_CONFLICT', `${what} ${value} ${why}.`, { rule });
+export function nameConflict(
+  rule: string,
+  what: string,
+  value: unknown,
+  why: string,
+  whose: Whose = {},
+): HnvError {
+  return new HnvError('HNV_CONFLICT', `${what} ${value} ${why}.`, { rule, ...whose });
 }
 
 /** The field's new value would take away what another resource depends on. */

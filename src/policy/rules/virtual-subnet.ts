@@ -101,8 +101,9 @@ export function checkVirtualSubnetDelete(
 function checkVsidOwner(state: DesiredState, domain: DomainState, vsid: number): void {
   const owner = state.vsidOwners.get(vsid);
   if (owner === undefined || owner === domain.rdid) return;
-  const why = 'belongs to another routing domain: a VSID is unique in the datacenter';
-  throw nameConflict('vsid-unique', 'VSID', vsid, why);
+  const why = 'is not available to this routing domain: a VSID is unique in the datacenter';
+  const forOperators = `It belongs to routing domain ${owner}.`;
+  throw nameConflict('vsid-unique', 'VSID', vsid, why, { forOperators });
 }
 
 /** Everything that was placed by the old value must be where the new one allows it. */

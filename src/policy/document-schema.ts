@@ -1,0 +1,112 @@
+/**
+ * The policy document: the whole desired state as one JSON value. Built from the schemas of the resources, each with the
+ * field that names it, so that a resource reads here as it does by itself.
+ */
+import { type TSchema, Type } from 'typebox';
+import {
+  Guid,
+  InterfaceName,
+  ResourceId,
+  type ResourceKind,
+  resourceSchemas,
+  VirtualSubnetId,
+} from './resources.ts';
+
+const closed = { additionalProperties: false } as const;
+
+/** Kinds that lists of the document hold. */
+export type ListedKind = Exclude<ResourceKind, 'routingDomain' | 'gateway' | 'nat'>;
+
+/** A list of the document: its name, what is in it, and the field that names an element. */
+export interface DocumentList<K extends ListedKind = ListedKind> {
+  readonly list: string;
+  readonly kind: K;
+  readonly naming: string;
+  readonly name: TSchema;
+}
+
+const address = Type.String({ maxLength: 45, description: 'IP address' });
+
+/** Lists of the document itself: those that come before the routing domains in the order of writing, and after. */
+export const nodeLists: Record<'before' | 'after', readonly DocumentList[]> = {
+  before: [
+    { list: 'providerAddresses', kind: 'providerAddress', naming: 'address', name: address },
+    { list: 'providerRoutes', kind: 'providerRoute', naming: 'id', name: ResourceId },
+  ],
+  after: [{ list: 'ports', kind: 'port', naming: 'interface', name: InterfaceName }],
+};
+
+/** Lists of a routing domain: those that come before its gateway in the order of writing, and after; NAT is last. */
+export const domainLists: Record<'before' | 'after', readonly DocumentList[]> = {
+  before: [
+    { list: 'virtualSubnets', kind: 'virtualSubnet', naming: 'vsid', name: VirtualSubnetId },
+    { list: 'lookupRecords', kind: 'lookupRecord', naming: 'id', name: ResourceId },
+  ],
+  after: [{ list: 'customerRoutes', kind: 'customerRoute', naming: 'id', name: ResourceId }],
+};
+
+/** What stands for the parts of a document in the schema of the whole. */
+export interface PartSchemas {
+  element(list: DocumentList): TSchema;
+  single(kind: 'gateway' | 'nat'): TSchema;
+  domain: TSchema;
+}
+
+/** The outline of a document, which leaves its parts open: they are checked one by one. */
+export const openParts: PartSchemas = {
+  element: () => Type.Unknown(),
+  single: () => Type.Unknown(),
+  domain: Type.Unknown(),
+};
+
+/** The document with the parts given. */
+export function documentSchema(parts: PartSchemas): TSchema {
+  return Type.Object(
+    {
+      ...lists(nodeLists.before, parts),
+      routingDomains: Type.Optional(Type.Array(parts.domain)),
+      ...lists(nodeLists.after, parts),
+    },
+    closed,
+  );
+}
+
+/** A routing domain of the document, with the parts given. */
+export function domainSchema(parts: PartSchemas): TSchema {
+  return Type.Object(
+    {
+      rdid: Guid,
+      ...inputProperties('routingDomain'),
+      ...lists(domainLists.before, parts),
+      gateway: Type.Optional(parts.single('gateway')),
+      ...lists(domainLists.after, parts),
+      nat: Type.Optional(parts.single('nat')),
+    },
+    closed,
+  );
+}
+
+/** An element of a list. */
+export function elementSchema({ kind, naming, name }: DocumentList): TSchema {
+  return Type.Object({ [naming]: name, ...inputProperties(kind) }, closed);
+}
+
+/** A resource of which a routing domain has one. */
+export function singleSchema(kind: 'gateway' | 'nat'): TSchema {
+  return Type.Object(inputProperties(kind), closed);
+}
+
+function lists(all: readonly DocumentList[], parts: PartSchemas): Record<string, TSchema> {
+  return Object.fromEntries(all.map((each) => [each.list, Type.Optional(Type.Array(parts.element(each)))]));
+}
+
+/** The properties of a resource; whoever writes it may leave out what has a default. */
+function inputProperties(kind: ResourceKind): Record<string, TSchema> {
+  const properties: Record<string, TSchema> = resourceSchemas[kind].properties;
+  return Object.fromEntries(
+    Object.entries(properties).map(([name, schema]) => [
+      name,
+      'default' in schema ? Type.Optional(schema) : schema,
+    ]),
+  );
+}

@@ -1,0 +1,61 @@
+/**
+ * The thread that reads big policy documents for DocumentThread. It sends the entries in slices, each when the main thread
+ * asks for it, so that taking them over never holds up the main thread for long.
+ */
+import { parentPort } from 'node:worker_threads';
+import { type ErrorCode, HnvError } from '../errors.ts';
+import type { DocumentEntry } from '../store/store.ts';
+import { documentEntries } from './document.ts';
+import { parseDocument } from './document-text.ts';
+
+/** What the worker is told: a document to read, or to go on with it. */
+export type DocumentWorkerMessage = Uint8Array | 'next';
+
+/** What it answers: a slice of the entries, the last of which is empty; or the refusal, the parts of an HnvError. */
+export type DocumentWorkerAnswer =
+  | { entries: DocumentEntry[] }
+  | { refusal: { code: ErrorCode; message: string; pointer?: string; rule?: string } };
+
+/** Most objects in a slice, which the main thread takes about a millisecond for. */
+const SLICE_OBJECTS = 512;
+
+if (parentPort === null) throw new Error('document-worker runs as a worker thread only.');
+const port = parentPort;
+
+let rest: Iterator<DocumentEntry> = [].values();
+
+function nextSlice(): DocumentEntry[] {
+  const entries: DocumentEntry[] = [];
+  for (let objects = 0; objects < SLICE_OBJECTS; ) {
+    const { value, done } = rest.next();
+    if (done) {
+      // What it came from is not needed any more.
+      rest = [].values();
+      break;
+    }
+    entries.push(value);
+    objects += 1 + (value.entry.kind === 'nat' ? value.entry.value.staticMappings.length : 0);
+  }
+  return entries;
+}
+
+function answerTo(message: DocumentWorkerMessage): DocumentWorkerAnswer {
+  try {
+    if (message !== 'next') rest = documentEntries(parseDocument(message));
+    return { entries: nextSlice() };
+  } catch (error) {
+    rest = [].values();
+    if (!(error instanceof HnvError)) throw error;
+    const { code, message: sentence, pointer, rule } = error;
+    return {
+      refusal: {
+        code,
+        message: sentence,
+        ...(pointer === undefined ? {} : { pointer }),
+        ...(rule === undefined ? {} : { rule }),
+      },
+    };
+  }
+}
+
+port.on('message', (message: DocumentWorkerMessage) => port.postMessage(answerTo(message)));
