@@ -1,0 +1,35 @@
+/** Explains the program or a command. */
+import { command } from '../command.ts';
+import { commandNames, findCommand, isFamily, loadCommand } from '../commands.ts';
+import { UsageError } from '../failures.ts';
+import { didYouMean } from '../suggest.ts';
+
+export default command({
+  name: 'help',
+  summary: 'explain a command, with examples',
+  about: ['As hnvgw COMMAND --help.'],
+  arguments: {
+    command: { summary: 'the command; all of them when absent', optional: true, complete: 'command' },
+    word: { summary: 'the second word of a command of two', optional: true },
+  },
+  options: {},
+  examples: [
+    { what: 'all commands', line: 'hnvgw help' },
+    { what: 'one of them', line: 'hnvgw help apply' },
+  ],
+  seeAlso: ['docs/cli.md'],
+  run: async ({ arguments: { command: first, word } }) => {
+    process.stdout.write(await helpOf(first, word));
+    return undefined;
+  },
+});
+
+async function helpOf(first: string | undefined, word: string | undefined): Promise<string> {
+  const { commandHelp, familyHelp, programHelp } = await import('../help.ts');
+  if (first === undefined) return programHelp();
+  if (word === undefined && isFamily(first)) return familyHelp(first);
+  const name = word === undefined ? first : `${first} ${word}`;
+  const found = findCommand(name.split(' '));
+  if (found !== undefined && found.rest.length === 0) return commandHelp(await loadCommand(found.name));
+  throw new UsageError(`there is no command ${name}${didYouMean(name, commandNames)}`);
+}
