@@ -3,128 +3,14 @@
  * is refused with the line, so that a typing error never turns into a default.
  */
 import { readFileSync } from 'node:fs';
-import { type Static, Type } from 'typebox';
-import { isMap, isNode, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
+import type { Static } from 'typebox';
+import type { ApiLimits } from '../access/rate-limiter.ts';
 import { HnvError } from '../errors.ts';
-import { type ListenAddress, parseListenAddress } from './listen-address.ts';
-import { compileSchema, fieldName, segments } from './schema-violation.ts';
-
-const closed = { additionalProperties: false } as const;
-
-/** A section that may be absent, since each of its keys may. */
-const optionalSection = { ...closed, default: {} } as const;
-
-function count(maximum: number, value: number, what: string) {
-  return Type.Integer({
-    minimum: 1,
-    maximum,
-    default: value,
-    description: `most ${what} that this node takes, 1 to ${maximum}; sizes the kernel's tables`,
-  });
-}
-
-/** Every key, with its rule, default and description. */
-export const ConfigSchema = Type.Object(
-  {
-    instance: Type.Optional(
-      Type.String({
-        pattern: '^[a-z0-9]{1,4}$',
-        description:
-          '1 to 4 of a-z 0-9: begins the name of every namespace, interface and pin that this node makes, and tells ' +
-          'several nodes on one machine apart; hg for a gateway and hh for a host by default',
-      }),
-    ),
-    uplink: Type.Optional(
-      Type.Object(
-        {
-          interface: Type.String({
-            pattern: '^[^/\\s]{1,15}$',
-            description: 'name of the network interface that leads to the outside; it must exist',
-          }),
-        },
-        { ...closed, description: 'the side of the internet; required for a gateway, and a host has none' },
-      ),
-    ),
-    api: Type.Object(
-      {
-        listen: Type.String({
-          default: '127.0.0.1:8080',
-          description: 'where the REST API listens: 127.0.0.1:PORT, [::1]:PORT or unix:/PATH',
-        }),
-      },
-      { ...optionalSection, description: 'the REST API' },
-    ),
-    store: Type.Object(
-      {
-        path: Type.Optional(
-          Type.String({
-            pattern: '^/.*[^/]$',
-            description:
-              'absolute path of the file with the desired state, /var/lib/hnvgw/INSTANCE/store.db by default',
-          }),
-        ),
-      },
-      { ...optionalSection, description: 'the desired state' },
-    ),
-    capacity: Type.Object(
-      {
-        routingDomains: count(65_536, 1024, 'routing domains'),
-        lookupRecords: count(16_777_216, 131_072, 'lookup records of all routing domains together'),
-        customerRoutes: count(16_777_216, 16_384, 'customer routes of all routing domains together'),
-        externalAddresses: count(1_048_576, 16_384, 'external addresses of all routing domains together'),
-        ports: count(65_536, 4096, 'ports of virtual machines'),
-      },
-      { ...optionalSection, description: 'how much this node takes' },
-    ),
-    learning: Type.Object(
-      {
-        addressesPerPort: Type.Integer({
-          minimum: 1,
-          maximum: 4096,
-          default: 16,
-          description: 'most addresses that are learned at one port; for a host only, as all of this section',
-        }),
-        ageSeconds: Type.Integer({
-          minimum: 1,
-          maximum: 86_400,
-          default: 300,
-          description: 'seconds after which an address that nothing was heard of is forgotten',
-        }),
-        publish: Type.Array(
-          Type.String({
-            description:
-              'an API, http://127.0.0.1:PORT, http://[::1]:PORT or unix:/PATH, of another node or of what distributes ' +
-              'policy to all',
-          }),
-          {
-            maxItems: 1024,
-            default: [],
-            description:
-              'APIs that every learned address is written to, and deleted from when it is forgotten',
-          },
-        ),
-      },
-      { ...optionalSection, description: 'addresses that are learned from VMs; for a host only' },
-    ),
-    log: Type.Object(
-      {
-        level: Type.Union(
-          [
-            Type.Literal('fatal'),
-            Type.Literal('error'),
-            Type.Literal('warn'),
-            Type.Literal('info'),
-            Type.Literal('debug'),
-            Type.Literal('trace'),
-          ],
-          { default: 'info', description: 'least severe level that is logged' },
-        ),
-      },
-      { ...optionalSection, description: 'the log, written to standard output' },
-    ),
-  },
-  closed,
-);
+import { ConfigSchema } from './config-schema.ts';
+import { isLoopback, type ListenAddress, parseListenAddress } from './listen-address.ts';
+import { type PeerAddress, parsePeerAddress } from './peer-address.ts';
+import { compileSchema, fieldName } from './schema-violation.ts';
+import { YamlSource } from './yaml-source.ts';
 
 type ConfigFile = Static<typeof ConfigSchema>;
 
@@ -134,8 +20,19 @@ export type RoleName = 'gateway' | 'host';
 /** The configuration with every default filled in. */
 export interface Config extends Omit<ConfigFile, 'instance' | 'uplink' | 'api' | 'store' | 'learning'> {
   instance: string;
-  api: { listen: ListenAddress };
+  api: ApiConfig;
   store: { path: string };
+}
+
+export interface ApiConfig extends ApiLimits {
+  listen: ListenAddress[];
+  /** Of every TCP listener. */
+  tls?: TlsFiles;
+}
+
+export interface TlsFiles {
+  readonly certificateFile: string;
+  readonly keyFile: string;
 }
 
 export interface GatewayConfig extends Config {
@@ -150,7 +47,11 @@ export interface LearningConfig {
   addressesPerPort: number;
   ageSeconds: number;
   /** APIs of the nodes, or of what distributes to them, that learned addresses are written to. */
-  publish: ListenAddress[];
+  publish: PeerAddress[];
+  /** Where their tokens are. */
+  tokenFile?: string;
+  /** Where the certificates are that theirs must come from. */
+  caFile?: string;
 }
 
 const checkConfig = compileSchema(ConfigSchema);
@@ -182,14 +83,9 @@ export function parseGatewayConfig(text: string, name: string): GatewayConfig {
 export function parseHostConfig(text: string, name: string): HostConfig {
   const { config, learning, refuse } = parse(text, name, 'host');
   const publish = learning.publish.map((peer, index) => {
-    const api = parseListenAddress(peer.replace(/^http:\/\/([^/]*)\/?$/, '$1'));
-    if ('refused' in api || !/^(http:\/\/|unix:)/.test(peer))
-      throw refuse(
-        `/learning/publish/${index}`,
-        'publish-address',
-        `is "${peer}", but must be http://127.0.0.1:PORT, http://[::1]:PORT or unix:/PATH: the API has no TLS yet`,
-      );
-    return api;
+    const address = parsePeerAddress(peer);
+    if ('refused' in address) throw refuse(`/learning/publish/${index}`, 'publish-address', address.refused);
+    return address;
   });
   return { ...config, learning: { ...learning, publish } };
 }
@@ -212,49 +108,37 @@ interface Parsed {
 }
 
 function parse(text: string, name: string, role: RoleName): Parsed {
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
-  const [syntaxError] = document.errors;
-  if (syntaxError !== undefined) {
-    const { line } = lines.linePos(syntaxError.pos[0]);
-    throw new HnvError('HNV_CONFIG', `${name}:${line}: ${syntaxError.message}.`);
-  }
+  const source = new YamlSource(text);
+  if (source.mistake !== undefined)
+    throw new HnvError('HNV_CONFIG', `${name}:${source.mistake.line}: ${source.mistake.reason}.`);
   const refuse = (pointer: string, rule: string, reason: string) => {
-    const { line } = lines.linePos(offsetOf(document.contents, segments(pointer)));
-    const sentence = `${name}:${line}: ${fieldName(pointer, 'The configuration')} ${reason}.`;
+    const sentence = `${name}:${source.lineOf(pointer)}: ${fieldName(pointer, 'The configuration')} ${reason}.`;
     return new HnvError('HNV_CONFIG', sentence, { pointer, rule });
   };
+  if (source.count > 1) throw refuse('', 'one-document', 'must be one YAML document, without ---');
 
-  const checked = checkConfig(document.toJS());
+  const checked = checkConfig(source.value(0));
   if ('violation' in checked) {
     const { pointer, rule, reason } = checked.violation;
     throw refuse(pointer, rule, reason);
   }
   for (const [section, only] of Object.entries(sectionRoles))
-    if (only !== role && document.has(section))
+    if (only !== role && source.has(section))
       throw refuse(`/${section}`, 'role', `is for a ${only} only, and this node is a ${role}`);
   const { instance = defaultInstance[role], uplink, learning, ...file } = checked.value as ConfigFile;
-  const listen = parseListenAddress(file.api.listen);
-  if ('refused' in listen) throw refuse('/api/listen', 'listen-address', listen.refused);
-  const path = file.store.path ?? `/var/lib/hnvgw/${instance}/store.db`;
-  return { config: { ...file, instance, api: { listen }, store: { path } }, uplink, learning, refuse };
-}
-
-/** Where the key at `path` stands in the text; where it is missing, the nearest one around it. */
-function offsetOf(root: unknown, path: readonly string[]): number {
-  let node = root;
-  let offset = 0;
-  for (const step of path) {
-    if (isSeq(node)) {
-      node = node.items[Number(step)];
-      if (isNode(node)) offset = node.range?.[0] ?? offset;
-      continue;
+  const { listen: given = [`unix:/run/hnvgw/${instance}.sock`, '127.0.0.1:8080'], tls, ...limits } = file.api;
+  const listen = given.map((text, index) => {
+    const address = parseListenAddress(text);
+    const pointer = `/api/listen/${index}`;
+    if ('refused' in address) throw refuse(pointer, 'listen-address', address.refused);
+    if (given.indexOf(text) < index) throw refuse(pointer, 'listen-once', `is "${text}" once more`);
+    if (tls === undefined && !isLoopback(address)) {
+      const reason = `is "${text}", which other machines can reach: that requires api.tls`;
+      throw refuse(pointer, 'listen-tls', reason);
     }
-    if (!isMap(node)) break;
-    const pair = node.items.find((item) => isScalar(item.key) && String(item.key.value) === step);
-    if (pair === undefined) break;
-    if (isScalar(pair.key)) offset = pair.key.range?.[0] ?? offset;
-    node = pair.value;
-  }
-  return offset;
+    return address;
+  });
+  const api = { ...limits, listen, ...(tls === undefined ? {} : { tls }) };
+  const path = file.store.path ?? `/var/lib/hnvgw/${instance}/store.db`;
+  return { config: { ...file, instance, api, store: { path } }, uplink, learning, refuse };
 }

@@ -1,40 +1,43 @@
-/**
- * Where the REST API may listen. Without TLS, only where no other machine can reach it: loopback or a unix socket.
- */
-import { isIPv4 } from 'node:net';
+/** Where the REST API may listen: a unix socket, or a port of an address. */
+import { isIPv4, isIPv6 } from 'node:net';
 
-/** As Fastify's `listen` takes it. */
+/** As node's `listen` takes it. */
 export type ListenAddress = { host: string; port: number } | { path: string };
 
 /** sun_path has 108 bytes with the NUL at the end. */
 const maxSocketPath = 107;
 
-/** Reads `127.0.0.1:PORT`, `[::1]:PORT` or `unix:/PATH`; `refused` continues a sentence after the key's name. */
+/** Reads `ADDRESS:PORT`, `[ADDRESS]:PORT` or `unix:/PATH`; `refused` continues a sentence after the key's name. */
 export function parseListenAddress(text: string): ListenAddress | { refused: string } {
-  if (text.startsWith('unix:')) {
-    const path = text.slice('unix:'.length);
-    if (!path.startsWith('/'))
-      return { refused: `is "${text}", but the path of a unix socket must begin with /` };
-    if (Buffer.byteLength(path) > maxSocketPath) {
-      return { refused: `is "${text}", but the path of a unix socket has at most ${maxSocketPath} bytes` };
-    }
-    return { path };
-  }
-  const [, v6, v4 = '', portText] = /^(?:\[([^\]]*)\]|([^:[\]]*)):([0-9]{1,5})$/.exec(text) ?? [];
-  const host = v6 ?? v4;
+  if (text.startsWith('unix:')) return parseSocketPath(text);
+  const [, v6, v4, portText] = /^(?:\[([^\]]*)\]|([^:[\]]*)):([0-9]{1,5})$/.exec(text) ?? [];
+  const host = v6 ?? v4 ?? '';
   const port = Number(portText);
-  if (!(port >= 1 && port <= 65_535)) {
-    return {
-      refused: `is "${text}", but must be 127.0.0.1:PORT, [::1]:PORT (PORT 1 to 65535) or unix:/PATH`,
-    };
+  const isAddress = v6 === undefined ? isIPv4(host) : isIPv6(host);
+  if (isAddress && port >= 1 && port <= 65_535) return { host, port };
+  return {
+    refused: `is "${text}", but must be unix:/PATH, ADDRESS:PORT or [ADDRESS]:PORT (an IP address, PORT 1 to 65535)`,
+  };
+}
+
+/** Reads `unix:/PATH`. */
+export function parseSocketPath(text: string): { path: string } | { refused: string } {
+  const path = text.slice('unix:'.length);
+  if (!path.startsWith('/'))
+    return { refused: `is "${text}", but the path of a unix socket must begin with /` };
+  if (Buffer.byteLength(path) > maxSocketPath) {
+    return { refused: `is "${text}", but the path of a unix socket has at most ${maxSocketPath} bytes` };
   }
-  const isLoopback = v6 === undefined ? isIPv4(host) && host.startsWith('127.') : host === '::1';
-  if (!isLoopback) {
-    return {
-      refused:
-        `is "${text}", which is not a loopback address: the API has no TLS yet, so it listens on loopback or on a ` +
-        'unix socket only',
-    };
-  }
-  return { host, port };
+  return { path };
+}
+
+/** Whether only this machine can reach the address. */
+export function isLoopback(address: ListenAddress): boolean {
+  return 'path' in address || address.host === '::1' || /^127\./.test(address.host);
+}
+
+/** The address as the configuration writes it. */
+export function listenAddressText(address: ListenAddress): string {
+  if ('path' in address) return `unix:${address.path}`;
+  return `${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`;
 }

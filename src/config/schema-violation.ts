@@ -22,10 +22,20 @@ export type Checked = { value: unknown } | { violation: Violation };
 export function compileSchema(schema: TSchema): (value: unknown) => Checked {
   const validator = Compile(schema);
   return (given) => {
-    const value = Value.Default(schema, structuredClone(given));
+    const value = withDefaults(schema, given);
     if (validator.Check(value)) return { value };
     return { violation: worst(schema, validator.Errors(value), value) };
   };
+}
+
+/** TypeBox (1.4.3) throws at a property that a record excludes: the value then breaks its schema, whatever the defaults. */
+function withDefaults(schema: TSchema, given: unknown): unknown {
+  try {
+    return Value.Default(schema, structuredClone(given));
+  } catch (error) {
+    if (error instanceof TypeError) return given;
+    throw error;
+  }
 }
 
 interface SchemaError {
@@ -49,25 +59,28 @@ function worst(schema: TSchema, errors: SchemaError[], value: unknown): Violatio
   return describe(error, at(schema, error.schemaPath), at(value, error.instancePath));
 }
 
-type Limits = { limit?: number; type?: string | string[]; pattern?: string | RegExp };
+type Limits = { limit?: number; type?: string | string[]; pattern?: string | RegExp; format?: string };
 
 function describe(error: SchemaError, schema: unknown, value: unknown): Violation {
   const { keyword, instancePath: pointer } = error;
   if (keyword === 'additionalProperties') {
     const [name = ''] = (error.params as { additionalProperties: string[] }).additionalProperties;
     const known = Object.keys(field(schema, 'properties') ?? {}).join(', ');
-    const reason = known === '' ? 'is not allowed here' : `is no known field; known are ${known}`;
+    const [form] = Object.keys(field(schema, 'patternProperties') ?? {});
+    const names = form === undefined ? 'is not allowed here' : `is not allowed here: names match ${form}`;
+    const reason = known === '' ? names : `is no known field; known are ${known}`;
     return { pointer: child(pointer, name), rule: 'unknown-field', reason };
   }
   if (keyword === 'required') {
     const [name = ''] = (error.params as { requiredProperties: string[] }).requiredProperties;
     return { pointer: child(pointer, name), rule: 'required', reason: 'is missing, and it is required' };
   }
-  const { limit, type, pattern } = error.params as Limits;
+  const { limit, type, pattern, format } = error.params as Limits;
   const rules: Record<string, [rule: string, must: string]> = {
     type: ['type', `be of type ${type}`],
     anyOf: ['enum', `be one of ${constants(schema).join(', ')}`],
     pattern: ['pattern', `match ${pattern}`],
+    format: ['format', `be a ${format}`],
     minimum: ['minimum', `be at least ${limit}`],
     maximum: ['maximum', `be at most ${limit}`],
     minLength: ['min-length', `have at least ${limit} characters`],

@@ -4,10 +4,10 @@
  * moment: a record that has become another node's meanwhile is not ours to tell any more.
  */
 import type { Logger } from 'pino';
-import type { ListenAddress } from '../config/listen-address.ts';
+import type { PeerAddress } from '../config/peer-address.ts';
 import type { LookupRecord } from '../policy/resources.ts';
 import type { Store } from '../store/store.ts';
-import { type ApiAnswer, ApiPeer } from './api-peer.ts';
+import { type ApiAnswer, ApiPeer, type PeerFiles } from './api-peer.ts';
 import type { LearnedRecord } from './learning.ts';
 
 const RETRY_FIRST_MS = 100;
@@ -31,11 +31,16 @@ interface RemoteRecord {
 
 const keyOf = ({ rdid, id }: LearnedRecord): string => `${rdid} ${id}`;
 
+/** Whom to tell, and with which token. */
+export interface Peers extends PeerFiles {
+  readonly publish: readonly PeerAddress[];
+}
+
 export class Publisher {
   readonly #peers: PeerQueue[];
 
-  constructor(store: Store, log: Logger, addresses: readonly ListenAddress[]) {
-    this.#peers = addresses.map((address) => new PeerQueue(store, log, new ApiPeer(address)));
+  constructor(store: Store, log: Logger, { publish, ...files }: Peers) {
+    this.#peers = publish.map((address) => new PeerQueue(store, log, new ApiPeer(address, files)));
   }
 
   /** The record was written or deleted here. */

@@ -3,12 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import {
-  ConfigSchema,
   loadGatewayConfig,
   loadHostConfig,
   parseGatewayConfig,
   parseHostConfig,
 } from '../../src/config/config.ts';
+import { ConfigSchema } from '../../src/config/config-schema.ts';
 
 t.test('a file with only the required key has every default', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'hnvgw-config-'));
@@ -18,7 +18,12 @@ t.test('a file with only the required key has every default', async (t) => {
   t.strictSame(loadGatewayConfig(file), {
     instance: 'hg',
     uplink: { interface: 'eth1' },
-    api: { listen: { host: '127.0.0.1', port: 8080 } },
+    api: {
+      requestsPerSecond: 10_000,
+      failedLoginsPerMinute: 30,
+      listen: [{ path: '/run/hnvgw/hg.sock' }, { host: '127.0.0.1', port: 8080 }],
+    },
+    audit: { days: 90, records: 1_000_000 },
     store: { path: '/var/lib/hnvgw/hg/store.db' },
     capacity: {
       routingDomains: 1024,
@@ -35,7 +40,12 @@ t.test('every key can be set', async (t) => {
   const text = `
 instance: gw2
 uplink: { interface: bond0.12 }
-api: { listen: 'unix:/run/hnvgw/api.sock' }
+api:
+  listen: ['unix:/run/hnvgw/api.sock', '192.0.2.1:8443', '[::]:8443']
+  tls: { certificateFile: /etc/hnvgw/api.crt, keyFile: /etc/hnvgw/api.key }
+  requestsPerSecond: 100
+  failedLoginsPerMinute: 5
+audit: { days: 365, records: 1000 }
 store: { path: /srv/hnvgw.db }
 capacity:
   routingDomains: 65536
@@ -48,7 +58,17 @@ log: { level: debug }
   t.strictSame(parseGatewayConfig(text, 'f'), {
     instance: 'gw2',
     uplink: { interface: 'bond0.12' },
-    api: { listen: { path: '/run/hnvgw/api.sock' } },
+    api: {
+      requestsPerSecond: 100,
+      failedLoginsPerMinute: 5,
+      listen: [
+        { path: '/run/hnvgw/api.sock' },
+        { host: '192.0.2.1', port: 8443 },
+        { host: '::', port: 8443 },
+      ],
+      tls: { certificateFile: '/etc/hnvgw/api.crt', keyFile: '/etc/hnvgw/api.key' },
+    },
+    audit: { days: 365, records: 1000 },
     store: { path: '/srv/hnvgw.db' },
     capacity: { routingDomains: 65_536, lookupRecords: 1, customerRoutes: 2, externalAddresses: 3, ports: 4 },
     log: { level: 'debug' },
@@ -72,21 +92,42 @@ t.test('every key of learning can be set', async (t) => {
 learning:
   addressesPerPort: 4
   ageSeconds: 60
-  publish: ['unix:/run/hnvgw/b.sock', 'http://127.0.0.1:8081', 'http://[::1]:8082/']
+  publish:
+    - unix:/run/hnvgw/b.sock
+    - http://127.0.0.1:8081
+    - http://[::1]:8082/
+    - https://gw2.example.net:8443
+    - https://192.0.2.1:443/
+    - https://[2001:db8::1]:443
+  tokenFile: /etc/hnvgw/token
+  caFile: /etc/hnvgw/ca.pem
 `;
   t.strictSame(parseHostConfig(text, 'f').learning, {
     addressesPerPort: 4,
     ageSeconds: 60,
-    publish: [{ path: '/run/hnvgw/b.sock' }, { host: '127.0.0.1', port: 8081 }, { host: '::1', port: 8082 }],
+    publish: [
+      { path: '/run/hnvgw/b.sock' },
+      { host: '127.0.0.1', port: 8081, tls: false },
+      { host: '::1', port: 8082, tls: false },
+      { host: 'gw2.example.net', port: 8443, tls: true },
+      { host: '192.0.2.1', port: 443, tls: true },
+      { host: '2001:db8::1', port: 443, tls: true },
+    ],
+    tokenFile: '/etc/hnvgw/token',
+    caFile: '/etc/hnvgw/ca.pem',
   });
 });
 
 t.test(
-  'what is learned is published to loopback and unix sockets only, and a wrong address is refused with its line',
+  'what is learned leaves the machine over TLS only, and a wrong address is refused with its line',
   async (t) => {
     const addresses = [
       'http://192.0.2.1:80',
-      'https://127.0.0.1:80',
+      'https://127.0.0.1',
+      'https://127.0.0.1:0',
+      'https://[gw2]:443',
+      'https://gw2:443/v1',
+      'https://me@gw2:443',
       '127.0.0.1:80',
       'http://127.0.0.1',
       'unix:x',
@@ -98,7 +139,7 @@ t.test(
         () => parseHostConfig(text, 'f'),
         {
           code: 'HNV_CONFIG',
-          message: /^f:4: learning\.publish\.1 is ".*", but must be http:\/\/127\.0\.0\.1:PORT/,
+          message: /^f:4: learning\.publish\.1 is ".*", but (must be https:\/\/HOST:PORT|the path of a unix)/,
         },
         address,
       );
@@ -122,18 +163,33 @@ t.test('the default path of the store has the instance in it', async (t) => {
   t.equal(config.store.path, '/var/lib/hnvgw/gw2/store.db');
 });
 
-t.test('the API listens on loopback or on a unix socket', async (t) => {
-  const listen = (address: string) =>
-    parseGatewayConfig(`uplink: { interface: e }\napi: { listen: '${address}' }`, 'f').api.listen;
+t.test('the default socket has the instance in its name', async (t) => {
+  const config = parseHostConfig('instance: h7', 'f');
+  t.match(config.api.listen[0], { path: '/run/hnvgw/h7.sock' });
+});
+
+const tls = 'tls: { certificateFile: /c, keyFile: /k }';
+
+t.test('the API listens on loopback and on unix sockets, and with TLS everywhere', async (t) => {
+  const listen = (address: string, more = '') =>
+    parseGatewayConfig(`uplink: { interface: e }\napi:\n  listen:\n    - '${address}'\n  ${more}`, 'f').api
+      .listen[0];
   t.strictSame(listen('127.0.0.1:80'), { host: '127.0.0.1', port: 80 });
   t.strictSame(listen('127.8.8.8:65535'), { host: '127.8.8.8', port: 65_535 });
   t.strictSame(listen('[::1]:8080'), { host: '::1', port: 8080 });
   t.strictSame(listen('unix:/a'), { path: '/a' });
-  for (const address of ['0.0.0.0:8080', '192.0.2.1:80', '[::]:80', 'localhost:80', ':80', '127.1:80']) {
-    t.throws(() => listen(address), { message: /^f:2: api\.listen .* no TLS yet/ }, address);
+  for (const address of ['0.0.0.0:8080', '192.0.2.1:80', '[::]:80', '[2001:db8::1]:80']) {
+    const refusal = { rule: 'listen-tls', message: /^f:4: api\.listen\.0 .* requires api\.tls\.$/ };
+    t.throws(() => listen(address), refusal, address);
+    t.doesNotThrow(() => listen(address, tls), address);
   }
-  for (const address of ['127.0.0.1', '127.0.0.1:0', '127.0.0.1:65536', '::1:80', '', '127.0.0.1:8x']) {
-    t.throws(() => listen(address), { message: /^f:2: api\.listen .* must be 127\.0\.0\.1:PORT/ }, address);
+  const malformed = ['127.0.0.1', '127.0.0.1:0', '127.0.0.1:65536', '::1:80', '', '127.0.0.1:8x'];
+  for (const address of [...malformed, 'localhost:80', ':80', '127.1:80', '[127.0.0.1]:80', '[::1%lo]:80x']) {
+    const refusal = {
+      rule: 'listen-address',
+      message: /^f:4: api\.listen\.0 .* must be unix:\/PATH, ADDRESS:PORT/,
+    };
+    t.throws(() => listen(address, tls), refusal, address);
   }
   t.throws(() => listen('unix:run/x'), { message: /must begin with \// });
   t.throws(() => listen(`unix:/${'x'.repeat(107)}`), { message: /at most 107 bytes/ });
@@ -180,6 +236,28 @@ const refusals: [what: string, text: string, message: RegExp][] = [
   ['a key twice', 'instance: a\nuplink: { interface: e }\ninstance: b', /^f:3: Map keys must be unique/],
   ['broken YAML', 'uplink: { interface: e }\napi: [', /^f:2: /],
   ['an empty file', '', /^f:1: The configuration is null/],
+  [
+    'a listener twice',
+    'uplink: { interface: e }\napi:\n  listen:\n    - unix:/a\n    - unix:/a',
+    /^f:5: api\.listen\.1 is "unix:\/a" once more/,
+  ],
+  [
+    'one listener without list',
+    'uplink: { interface: e }\napi: { listen: unix:/a }',
+    /^f:2: .* of type array/,
+  ],
+  ['no listener', 'uplink: { interface: e }\napi: { listen: [] }', /^f:2: .* at least 1 items/],
+  [
+    'a certificate without key',
+    'uplink: { interface: e }\napi:\n  tls: { certificateFile: /c }',
+    /^f:3: api\.tls\.keyFile is missing/,
+  ],
+  [
+    'a relative certificate',
+    'uplink: { interface: e }\napi: { tls: { certificateFile: c, keyFile: /k } }',
+    /^f:2: api\.tls\.certificateFile is "c"/,
+  ],
+  ['no audit log', 'uplink: { interface: e }\naudit: { days: 0 }', /^f:2: audit\.days is 0/],
   ['a list', '- 1', /^f:1: The configuration is \[1\]/],
 ];
 for (const [what, text, message] of refusals) {

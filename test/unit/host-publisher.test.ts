@@ -1,23 +1,31 @@
 /** What is learned here reaches the APIs of other nodes: real HTTP, real stores. */
+import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { dirname, join } from 'node:path';
 import { pino } from 'pino';
 import t, { type Test } from 'tap';
 import { buildApp } from '../../src/api/app.ts';
-import type { ListenAddress } from '../../src/config/listen-address.ts';
+import { Certificate } from '../../src/api/certificate.ts';
+import { openListeners } from '../../src/api/listeners.ts';
+import type { PeerAddress } from '../../src/config/peer-address.ts';
+import type { PeerFiles } from '../../src/host/api-peer.ts';
 import type { LearnedRecord } from '../../src/host/learning.ts';
 import { Publisher } from '../../src/host/publisher.ts';
 import type { LookupRecord } from '../../src/policy/resources.ts';
 import { openStore } from '../../src/store/sqlite.ts';
 import type { Store } from '../../src/store/store.ts';
+import { makePair } from '../lab/certificates.ts';
 import { until } from '../lab/until.ts';
 import { StandInOperations } from './api-server.ts';
+import { folder, runGuarded } from './guarded-api.ts';
 import { capacity, contoso, putDomain, storePath } from './store-folder.ts';
 
 const OWN = '192.0.2.1';
 const OTHER = '192.0.2.2';
 const PEER = '192.0.2.9';
 const NOW_MS = 1_000;
+/** With the pauses after failures. */
+const SOON_MS = 10_000;
 
 const mine = (number: number): LearnedRecord => ({
   ...{ rdid: contoso, id: `dynamic-10.0.0.${number}`, providerAddress: OWN },
@@ -29,7 +37,7 @@ const value = (number: number, providerAddress = OWN, macAddress = '02:00:00:00:
 const keyOf = ({ rdid, id }: LearnedRecord) => ({ kind: 'lookupRecord', rdid, id }) as const;
 
 async function storeWithDomain(t: Test): Promise<Store> {
-  const store = openStore({ path: storePath(t), capacity });
+  const store = await openStore({ path: storePath(t), capacity });
   t.teardown(() => store.close());
   await putDomain(store, contoso, 5001);
   return store;
@@ -47,7 +55,7 @@ interface Peer {
 async function peer(t: Test): Promise<Peer> {
   const store = await storeWithDomain(t);
   const path = join(dirname(storePath(t)), 'api.sock');
-  const make = () => buildApp({ store, operations: new StandInOperations(), version: '0.1.0' });
+  const make = () => buildApp({ store, operations: new StandInOperations(store), version: '0.1.0' });
   let app: ReturnType<typeof make> | undefined;
   const down = async () => {
     await app?.close();
@@ -55,7 +63,7 @@ async function peer(t: Test): Promise<Peer> {
   };
   const up = async () => {
     app = make();
-    await app.listen({ path });
+    await openListeners(app, [{ path }]);
   };
   await up();
   t.teardown(down);
@@ -65,6 +73,7 @@ async function peer(t: Test): Promise<Peer> {
 
 interface LogLine {
   level: number;
+  err?: { message: string };
   msg: string;
   peer: string;
 }
@@ -72,11 +81,12 @@ interface LogLine {
 function publisherOf(
   t: Test,
   store: Store,
-  peers: ListenAddress[],
+  peers: PeerAddress[],
+  files: PeerFiles = {},
 ): { publisher: Publisher; log: LogLine[] } {
   const log: LogLine[] = [];
   const logger = pino({ level: 'info' }, { write: (line) => log.push(JSON.parse(line)) });
-  const publisher = new Publisher(store, logger, peers);
+  const publisher = new Publisher(store, logger, { publish: peers, ...files });
   t.teardown(() => publisher.close());
   return { publisher, log };
 }
@@ -202,6 +212,56 @@ t.test('a refused record is told once in the log and tried again only so often; 
   );
   t.same(publisher.unreachable, []);
 });
+
+t.test(
+  'over TCP a peer is told with a token, over TLS only when its certificate is the right one',
+  async (t) => {
+    const store = await storeWithDomain(t);
+    const dir = folder(t);
+    const right = makePair(dir, 'right');
+    const wrong = makePair(dir, 'wrong');
+    const files = { certificateFile: join(dir, 'right.crt'), keyFile: join(dir, 'right.key') };
+    const certificate = new Certificate(files, pino({ level: 'silent' }));
+    t.teardown(() => certificate.close());
+    const far = await runGuarded(t, { certificate });
+    await putDomain(far.store, contoso, 5001);
+    const address = { host: '127.0.0.1', port: far.port, tls: true };
+    const tokenFile = join(dir, 'token');
+    const caFile = join(dir, 'ca.pem');
+    writeFileSync(caFile, wrong.cert);
+    const { publisher, log } = publisherOf(t, store, [address], { tokenFile, caFile });
+    await store.put(keyOf(mine(8)), value(8));
+    publisher.publish(mine(8));
+    const has = () => far.store.state.domains.get(contoso)?.lookupRecords.get(mine(8).id);
+    const reason = () => log.at(-1)?.err?.message ?? '';
+    await until('there is no token file', SOON_MS, () => /ENOENT/.test(reason()));
+    t.same(publisher.unreachable, [`https://127.0.0.1:${far.port}`]);
+
+    // The log tells once that a peer is down: how often it was asked shows on its side.
+    const secret = await far.token('node', 'operator');
+    writeFileSync(
+      tokenFile,
+      `https://192.0.2.9:443 ${'x'.repeat(50)}\nhttps://127.0.0.1:${far.port} ${secret}\n`,
+    );
+    let connections = 0;
+    far.servers.at(-1)?.on('connection', () => connections++);
+    await until('the certificate was not believed', SOON_MS, () => connections > 1);
+    t.equal(has(), undefined);
+    writeFileSync(caFile, right.cert);
+    await until('it is there', SOON_MS, has);
+    t.same(has(), value(8));
+    await until('all is well', SOON_MS, () => publisher.unreachable.length === 0);
+
+    await far.store.tokens.delete('node');
+    await store.put(keyOf(mine(9)), value(9));
+    publisher.publish(mine(9));
+    await until('the token is refused', SOON_MS, () => /status 401/.test(reason()));
+    writeFileSync(tokenFile, `${await far.token('node', 'operator')}\n`);
+    const nine = () => far.store.state.domains.get(contoso)?.lookupRecords.get(mine(9).id);
+    await until('the other token is taken', SOON_MS, nine);
+    t.notOk(JSON.stringify(log).includes(secret.slice(-43)));
+  },
+);
 
 t.test('many records go to a peer side by side', async (t) => {
   const store = await storeWithDomain(t);
