@@ -1,10 +1,11 @@
 /**
- * Writes the reference pages of docs/ that repeat what the source says: configuration, drop reasons, errors. With `--check`
- * it writes nothing and fails when a page is not current.
+ * Writes the reference pages of docs/ that repeat what the source says: configuration, command line, drop reasons, errors.
+ * With `--check` it writes nothing and fails when a page is not current.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
-import { ConfigSchema } from '../src/config/config.ts';
-import { dropReasons } from '../src/encap/drop-reasons.ts';
+import { commandReference } from '../src/cli/reference.ts';
+import { ConfigSchema } from '../src/config/config-schema.ts';
+import { contextDropReason, dropReasons } from '../src/encap/drop-reasons.ts';
 import { errorCatalogue } from '../src/errors.ts';
 
 interface Schema {
@@ -19,12 +20,18 @@ function configurationRows(schema: Schema, path: string): string[] {
   return Object.entries(schema.properties ?? {}).flatMap(([key, value]) => {
     const name = path === '' ? key : `${path}.${key}`;
     if (value.properties !== undefined) return configurationRows(value, name);
-    const standard = value.default === undefined ? '' : `\`${String(value.default)}\``;
+    const standard = value.default === undefined ? '' : `\`${shown(value.default)}\``;
     return [`| \`${name}\` | ${standard} | ${value.description ?? ''} |`];
   });
 }
 
+/** A value as YAML has it in one line. */
+function shown(value: unknown): string {
+  return Array.isArray(value) ? `[${value.map(shown).join(', ')}]` : String(value);
+}
+
 const pages: Record<string, string[]> = {
+  'docs/cli.md': ['# Command line', '', GENERATED, '', ...(await commandReference())],
   'docs/configuration.md': [
     '# Configuration',
     '',
@@ -47,6 +54,7 @@ const pages: Record<string, string[]> = {
     '| number | reason | meaning |',
     '|---|---|---|',
     ...dropReasons.map(({ number, name, explanation }) => `| ${number} | \`${name}\` | ${explanation} |`),
+    `| – | \`${contextDropReason.name}\` | ${contextDropReason.explanation} |`,
   ],
   'docs/errors.md': [
     '# Errors',

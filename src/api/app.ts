@@ -5,30 +5,47 @@
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
+import { type ApiLimits, defaultLimits } from '../access/rate-limiter.ts';
 import { HnvError } from '../errors.ts';
+import { parseDocument } from '../policy/document-text.ts';
 import type { Store } from '../store/store.ts';
+import { documentationPath, requireAccess } from './authentication.ts';
+import { BearerTokens } from './bearer-tokens.ts';
 import { collectMethods, refuseOtherMethods } from './method-not-allowed.ts';
+import { documentOptions } from './openapi.ts';
 import type { Operations } from './operations.ts';
 import { parameterCompiler } from './parameters.ts';
 import { HttpRefusal, Problem, sendProblem } from './problem.ts';
+import { auditRefusals } from './request-audit.ts';
+import { RequestLimit } from './request-limit.ts';
+import { RequestMetrics } from './request-metrics.ts';
 import type { ApiContext } from './resource-routes.ts';
 import { Status } from './resource-schemas.ts';
+import { audit } from './routes/audit.ts';
+import { backup } from './routes/backup.ts';
 import { customerRoutes } from './routes/customer-routes.ts';
+import { events } from './routes/events.ts';
 import { gateway } from './routes/gateway.ts';
 import { lookupRecords } from './routes/lookup-records.ts';
+import { metrics } from './routes/metrics.ts';
 import { nat } from './routes/nat.ts';
+import { policy } from './routes/policy.ts';
 import { ports } from './routes/ports.ts';
 import { providerAddresses } from './routes/provider-addresses.ts';
 import { providerRoutes } from './routes/provider-routes.ts';
 import { routingDomains } from './routes/routing-domains.ts';
 import { status } from './routes/status.ts';
+import { tokens } from './routes/tokens.ts';
 import { virtualSubnets } from './routes/virtual-subnets.ts';
+import { refuseUnreadable } from './unreadable-request.ts';
 
 export interface AppOptions extends ApiContext {
   store: Store;
   operations: Operations;
   /** Version of hnvgw, for the OpenAPI document. */
   version: string;
+  /** `defaultLimits` when absent. */
+  limits?: ApiLimits;
   /** Where failures of this node are logged; nowhere when absent. */
   logger?: FastifyBaseLogger;
 }
@@ -43,7 +60,12 @@ const families = [
   providerAddresses,
   providerRoutes,
   ports,
+  policy,
   status,
+  events,
+  tokens,
+  audit,
+  backup,
 ];
 
 const maxBodyBytes = 1024 * 1024;
@@ -58,6 +80,7 @@ export function buildApp(options: AppOptions): FastifyInstance {
     bodyLimit: maxBodyBytes,
     routerOptions: { maxParamLength: maxParameterLength },
     frameworkErrors: sendProblem,
+    clientErrorHandler: refuseUnreadable,
   });
   app.setErrorHandler(sendProblem);
   app.setNotFoundHandler((request) => {
@@ -65,22 +88,16 @@ export function buildApp(options: AppOptions): FastifyInstance {
     throw new HnvError('HNV_NOT_FOUND', `There is nothing at ${path}.`);
   });
   takeJsonOnly(app);
-
-  app.register(swagger, {
-    openapi: {
-      openapi: '3.1.0',
-      info: {
-        title: 'hnvgw',
-        description: 'Multi-tenant gateway and host for Hyper-V Network Virtualization (NVGRE)',
-        version: options.version,
-        license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
-      },
-    },
-    refResolver: {
-      buildLocalReference: (schema, _base, _fragment, index) => String(schema.$id ?? `def-${index}`),
-    },
+  const requests = new RequestMetrics(app);
+  const { limits = defaultLimits } = options;
+  requireAccess(app, {
+    tokens: new BearerTokens(options.store, limits.failedLoginsPerMinute),
+    limit: new RequestLimit(options.store.audit, limits.requestsPerSecond),
   });
-  app.register(swaggerUi, { routePrefix: '/docs' });
+  auditRefusals(app, options.store.audit);
+
+  app.register(swagger, documentOptions(options.version));
+  app.register(swaggerUi, { routePrefix: documentationPath });
   app.register(async (api) => {
     api.setValidatorCompiler(parameterCompiler);
     // Schemas of answers are documentation: what is answered is built here and needs no filter.
@@ -89,9 +106,11 @@ export function buildApp(options: AppOptions): FastifyInstance {
     api.addSchema(Problem);
     api.addSchema(Status);
     for (const family of families) family(api, options);
+    metrics(api, options, requests);
     api.get(
       '/openapi.json',
       {
+        config: { access: 'anyone' },
         schema: {
           operationId: 'getOpenApi',
           summary: 'Read this document',
@@ -111,12 +130,31 @@ export function buildApp(options: AppOptions): FastifyInstance {
   return app;
 }
 
-/** JSON everywhere, and merge patches where they belong. */
+/** JSON everywhere, and merge patches where they belong. Routes with `rawBody` read it themselves. */
 function takeJsonOnly(app: FastifyInstance): void {
   app.removeContentTypeParser('text/plain');
-  const parseJson = app.getDefaultJsonParser('error', 'error');
-  app.addContentTypeParser('application/merge-patch+json', { parseAs: 'string' }, (request, body, done) => {
-    if (request.method === 'PATCH') parseJson(request, body.toString(), done);
-    else done(new HttpRefusal(415, 'A body of type application/merge-patch+json is for PATCH only'));
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body: Buffer, done) => {
+    if (request.routeOptions.config.rawBody) done(null, body);
+    else parseBody(body, done);
   });
+  app.addContentTypeParser(
+    'application/merge-patch+json',
+    { parseAs: 'buffer' },
+    (request, body: Buffer, done) => {
+      if (request.method === 'PATCH') parseBody(body, done);
+      else done(new HttpRefusal(415, 'A body of type application/merge-patch+json is for PATCH only'));
+    },
+  );
+}
+
+/** As a policy document is parsed: a nesting that would exhaust the stack, or a name of a prototype, is refused. */
+function parseBody(body: Buffer, done: (error: Error | null, value?: unknown) => void): void {
+  let value: unknown;
+  try {
+    value = parseDocument(body);
+  } catch (error) {
+    done(error as Error);
+    return;
+  }
+  done(null, value);
 }

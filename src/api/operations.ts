@@ -60,17 +60,103 @@ export interface NodeStatus {
   /** Drops that no domain can be charged with (unknown VSID, broken headers), by reason. */
   unattributedDrops: Record<string, number>;
   recentDrops: DropSample[];
+  /** When this process began, ISO 8601, and how long ago that is. */
+  started: string;
+  uptimeSeconds: number;
+  /** Bytes on disk, with the write-ahead log. */
+  storeBytes: number;
+  /** Domains that are worked on or wait for that, and what was tried again since the start because it had failed. */
+  sequencer: { queueLength: number; retries: number };
+  /** What was found in the kernel otherwise than programmed, since the start, and what of it was put right. */
+  drift: { found: number; mended: number };
+  /** What became of addresses that were seen at ports that learn, since the start; of a host. */
+  learning?: LearningCounts;
+  /** The first resources that are not ready, those of the node before those of routing domains; at most 100. */
+  problems: StatusProblem[];
+}
+
+/** Addresses that ports have shown, by what became of them. */
+export interface LearningCounts {
+  learned: number;
+  /** Against the policy's rules: outside of the subnet, or the address of a static record. */
+  refused: number;
+  overLimit: number;
+  overRate: number;
+  aged: number;
+}
+
+/** A resource that the kernel does not have as it was asked for. */
+export interface StatusProblem extends ResourceStatus {
+  path: string;
+}
+
+/** Something that happened on this node. */
+export interface NodeEvent {
+  /** Ascending within a process: what Last-Event-ID resumes after. */
+  readonly id: string;
+  /** ISO 8601. */
+  readonly at: string;
+  /**
+   * `resource`: a write was committed; `policy`: a whole policy was; `status`: what the kernel has of an object changed;
+   * `drift`: the kernel was not as programmed, by somebody's hand, and is mended (or not yet: see `reason`);
+   * `reset`: events before this one are not there any more, and whoever follows must read anew.
+   */
+  readonly type: 'resource' | 'policy' | 'status' | 'drift' | 'reset';
+  /** Absent for what belongs to no routing domain. */
+  readonly routingDomainId?: string;
+  /** Path of the resource that it is about. */
+  readonly path?: string;
+  /** Of `resource`: created, changed or deleted. Of `status`: the state. Of `drift`: found or mended. */
+  readonly what?: string;
+  /** A sentence for people: why, or what was found. */
+  readonly reason?: string;
+  /** Store revision, of `resource` and `policy`. */
+  readonly revision?: number;
+  /** Of `policy`: how many resources. */
+  readonly created?: number;
+  readonly changed?: number;
+  readonly deleted?: number;
+}
+
+/** The node's events of the last time, and from now on. */
+export interface EventSource {
+  /** Those after `id`, oldest first; begins with one of type `reset` when some of them are gone. All that there are without `id`. */
+  since(id: string | undefined): NodeEvent[];
+  /** Calls back with each new one. Returns the function that ends it. */
+  subscribe(listener: (event: NodeEvent) => void): () => void;
+}
+
+/** A resource as of a revision; a routing domain stands for all that belongs to it. */
+export interface WaitedFor {
+  readonly key: ResourceKey;
+  readonly revision: number;
+}
+
+/** What the kernel has of it, and of its parts those that are not ready. */
+export interface SettledStatus {
+  readonly state: ResourceStatus['state'];
+  readonly notReady: readonly { readonly key: ResourceKey; readonly status: ResourceStatus }[];
 }
 
 export interface Operations {
+  readonly events: EventSource;
   nodeStatus(): NodeStatus;
+  /** True from when the kernel has followed the whole store once since this process began. */
+  isReady(): boolean;
   /** Status of one stored resource; `revision` is the one that wrote it. */
   resourceStatus(key: ResourceKey, revision: number): ResourceStatus;
   /** Counters of a domain; zeroes when the domain has no traffic yet. */
   domainCounters(rdid: string): DomainCounters;
+  /** Packets that the NAT ruleset of the domain's routing context dropped; 0 when this node has no context of it. */
+  contextDrops(rdid: string): number;
   /**
    * Resolves when the resource at `revision` (or its removal) is ready or failed, or after `timeoutMs`, with the
    * status at that moment.
    */
   settled(key: ResourceKey, revision: number, timeoutMs: number): Promise<ResourceStatus>;
+  /**
+   * Resolves when all of what is waited for is ready or failed, after the store's `revision` or a later one, or after
+   * `timeoutMs`; with the status of each at that moment, in their order.
+   */
+  allSettled(all: readonly WaitedFor[], revision: number, timeoutMs: number): Promise<SettledStatus[]>;
 }

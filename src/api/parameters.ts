@@ -38,7 +38,7 @@ function readParameters(schema: TSchema, given: Record<string, string>): Record<
   const properties = 'properties' in schema ? (schema.properties as Record<string, { type?: string }>) : {};
   return Object.fromEntries(
     Object.entries(given).map(([name, text]) => {
-      if (name === 'rdid') return [name, text.toLowerCase()];
+      if (name === 'rdid' || name === 'routingDomainId') return [name, text.toLowerCase()];
       const isInteger = properties[name]?.type === 'integer' && /^(0|[1-9][0-9]{0,14})$/.test(text);
       return [name, isInteger ? Number(text) : text];
     }),

@@ -20,28 +20,33 @@ export function isFresh(headers: Conditions, revision: number): boolean {
 
 /**
  * The revision (0: none) that the resource must still be at when it is written, undefined when the request puts no
- * condition. Throws HNV_PRECONDITION_FAILED when the condition is broken already. `current` is 0 when there is nothing.
+ * condition. `what` begins a sentence when it is no resource. Throws HNV_PRECONDITION_FAILED when the condition is broken already. `current` is 0 when there is nothing.
  */
-export function requiredRevision(headers: Conditions, key: ResourceKey, current: number): number | undefined {
+export function requiredRevision(
+  headers: Conditions,
+  what: ResourceKey | string,
+  current: number,
+  exists = current !== 0,
+): number | undefined {
   const ifMatch = headers['if-match'];
   const ifNoneMatch = headers['if-none-match'];
-  if (ifMatch !== undefined && !matches(ifMatch, current, 'strong')) {
-    throw failed(key, current, `If-Match: ${ifMatch}`);
+  if (ifMatch !== undefined && !(exists && matches(ifMatch, current, 'strong'))) {
+    throw failed(what, current, exists, `If-Match: ${ifMatch}`);
   }
-  if (ifNoneMatch !== undefined && matches(ifNoneMatch, current, 'weak')) {
-    throw failed(key, current, `If-None-Match: ${ifNoneMatch}`);
+  if (ifNoneMatch !== undefined && exists && matches(ifNoneMatch, current, 'weak')) {
+    throw failed(what, current, exists, `If-None-Match: ${ifNoneMatch}`);
   }
   return ifMatch === undefined && ifNoneMatch === undefined ? undefined : current;
 }
 
 function matches(header: string, revision: number, comparison: 'strong' | 'weak'): boolean {
-  if (revision === 0) return false;
   if (header.trim() === '*') return true;
   const tags = header.split(',').map((tag) => tag.trim());
   return tags.some((tag) => (comparison === 'weak' ? tag.replace(/^W\//, '') : tag) === entityTag(revision));
 }
 
-function failed(key: ResourceKey, current: number, condition: string): HnvError {
-  const is = current === 0 ? 'does not exist' : `is at ${entityTag(current)}`;
-  return new HnvError('HNV_PRECONDITION_FAILED', `${sentenceName(key)} ${is}, which ${condition} excludes.`);
+function failed(what: ResourceKey | string, current: number, exists: boolean, condition: string): HnvError {
+  const is = exists ? `is at ${entityTag(current)}` : 'does not exist';
+  const name = typeof what === 'string' ? what : sentenceName(what);
+  return new HnvError('HNV_PRECONDITION_FAILED', `${name} ${is}, which ${condition} excludes.`);
 }

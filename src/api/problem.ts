@@ -4,6 +4,7 @@
  */
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { type Static, Type } from 'typebox';
+import type { Principal } from '../access/principal.ts';
 import { type ErrorCode, errorCatalogue, HnvError } from '../errors.ts';
 
 export const problemType = 'application/problem+json';
@@ -34,15 +35,20 @@ const httpCodes: Record<number, ErrorCode> = {
 
 /** Answers a request with the problem that the error stands for. */
 export function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
-  const problem = problemOf(error);
+  const problem = problemOf(error, request.principal);
+  request.refusal = {
+    code: problem.code as ErrorCode,
+    ...(problem.rule === undefined ? {} : { rule: problem.rule }),
+  };
   if (problem.status >= 500) request.log.error({ err: error }, problem.detail);
   reply.code(problem.status).type(problemType).send(JSON.stringify(problem));
 }
 
-function problemOf(error: unknown): Static<typeof Problem> {
+/** The body that the error is told with. */
+export function problemOf(error: unknown, principal: Principal | undefined): Static<typeof Problem> {
   if (error instanceof HnvError) {
     return {
-      ...problem(error.code, error.status, error.message),
+      ...problem(error.code, error.status, detailFor(error, principal)),
       ...(error.pointer === undefined ? {} : { pointer: error.pointer }),
       ...(error.rule === undefined ? {} : { rule: error.rule }),
     };
@@ -57,6 +63,12 @@ function problemOf(error: unknown): Static<typeof Problem> {
     500,
     'Something that must not happen did. The log of the node has the details.',
   );
+}
+
+/** Only who may see all routing domains is told what belongs to another one. */
+function detailFor({ message, forOperators }: HnvError, principal: Principal | undefined): string {
+  const seesAll = principal !== undefined && principal.role !== 'tenant';
+  return forOperators !== undefined && seesAll ? `${message} ${forOperators}` : message;
 }
 
 function problem(code: ErrorCode, status: number, detail: string): Static<typeof Problem> {
@@ -75,19 +87,32 @@ export class HttpRefusal extends Error {
 
 const statusMeanings = {
   400: 'The request is malformed, or a field breaks a rule',
+  401: 'There is no valid bearer token',
+  403: 'The role of the token is not enough',
   404: 'There is no such resource',
   409: 'The request conflicts with another resource, or another one depends on this one',
   412: 'The resource is not as If-Match or If-None-Match requires',
-  413: 'The body is larger than 1 MiB',
+  413: 'The body is larger than 1 MiB; of a policy document, than 64 MiB',
   415: 'The body is of a type that is not taken here',
+  429: 'Too many requests',
   500: 'This node failed',
   507: 'This node is full',
 } as const;
+
+/** Headers that a refusal has beside its body. */
+const statusHeaders: { [status: number]: object } = {
+  401: { 'www-authenticate': { type: 'string', description: 'Bearer (RFC 6750)' } },
+  429: { 'retry-after': { type: 'integer', description: 'seconds to wait for' } },
+};
 
 /** OpenAPI responses for the errors that an operation can answer with. */
 export function problemResponses(...statuses: (keyof typeof statusMeanings)[]): Record<string, object> {
   const content = { [problemType]: { schema: { $ref: 'Problem#' } } };
   return Object.fromEntries(
-    statuses.map((status) => [status, { description: statusMeanings[status], content }]),
+    statuses.map((status) => {
+      const headers = statusHeaders[status];
+      const response = { description: statusMeanings[status], content };
+      return [status, headers === undefined ? response : { ...response, headers }];
+    }),
   );
 }

@@ -2,6 +2,7 @@
 import { HnvError } from '../errors.ts';
 import { canonicalAddress } from '../policy/address.ts';
 import type { ResourceKind } from '../policy/resources.ts';
+import { sentenceName } from '../store/resource-name.ts';
 import type { ResourceKey } from '../store/store.ts';
 import type { PathParameter } from './parameters.ts';
 
@@ -53,4 +54,9 @@ export function keyOf<K extends ResourceKind>(family: ResourceFamily<K>, values:
   throw new HnvError('HNV_INVALID_FIELD', `The parameter address is "${text}", which is not an IP address.`, {
     rule: 'ip-address',
   });
+}
+
+/** The refusal of whatever needs the resource, which is not there, or is not for who asks. */
+export function noSuchResource(key: ResourceKey): HnvError {
+  return new HnvError('HNV_NOT_FOUND', `${sentenceName(key)} does not exist.`);
 }

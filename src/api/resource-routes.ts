@@ -7,17 +7,18 @@ import { compileSchema, fieldName } from '../config/schema-violation.ts';
 import { HnvError } from '../errors.ts';
 import { normalize } from '../policy/normalize.ts';
 import { type ResourceKind, type ResourceTypes, resourceSchemas } from '../policy/resources.ts';
-import { sentenceName } from '../store/resource-name.ts';
 import type { ResourceKey, Store, StoredResource } from '../store/store.ts';
 import { cursorOf, readCursor } from './cursor.ts';
 import { mergePatch } from './merge-patch.ts';
 import type { Operations, ResourceStatus } from './operations.ts';
 import { entityTag, isFresh, requiredRevision } from './preconditions.ts';
+import { auditOf } from './request-audit.ts';
 import {
   isInDomain,
   keyOf,
   nameOf,
   namingField,
+  noSuchResource,
   type PathValues,
   type ResourceFamily,
 } from './resource-family.ts';
@@ -46,6 +47,9 @@ export function resourceRoutes<K extends ResourceKind>(
   const { kind, parameter } = family;
   const readBody = bodyReader(kind);
   const naming = namingField(family);
+  // What belongs to no routing domain is the node's own.
+  const config = { access: isInDomain(family) || kind === 'routingDomain' ? 'domain' : 'operator' } as const;
+  const listAccess = kind === 'routingDomain' ? 'scoped' : config.access;
   const schemas = operationSchemas(family);
   for (const component of resourceComponents(family)) app.addSchema(component);
 
@@ -58,8 +62,13 @@ export function resourceRoutes<K extends ResourceKind>(
     represent(resource, operations.resourceStatus(resource.key, resource.revision));
   const read = (key: ResourceKey<K>): StoredResource<K> => {
     const resource = store.get(key);
-    if (resource === undefined) throw notFound(key);
+    if (resource === undefined) throw noSuchResource(key);
     return resource;
+  };
+  /** A tenant's routing domains. */
+  const listOwn = (own: ReadonlySet<string>, after = '', limit: number): StoredResource<K>[] => {
+    const rdids = [...own].filter((rdid) => rdid > after && store.state.domains.has(rdid)).sort();
+    return rdids.slice(0, limit).map((rdid) => read({ kind, rdid }));
   };
   const written = async (reply: FastifyReply, resource: StoredResource<K>, wait: number | undefined) => {
     reply.header('etag', entityTag(resource.revision));
@@ -68,15 +77,20 @@ export function resourceRoutes<K extends ResourceKind>(
   };
 
   if (parameter !== undefined) {
-    app.get<Shape>(family.path, { schema: schemas.list }, (request) => {
+    app.get<Shape>(family.path, { schema: schemas.list, config: { access: listAccess } }, (request) => {
       const { rdid } = request.params;
       const { limit = defaultLimit, cursor } = request.query;
       if (isInDomain(family)) requireDomain(store, rdid);
-      const found = store.list(kind, {
-        ...(rdid === undefined ? {} : { rdid }),
-        ...(cursor === undefined ? {} : { after: readCursor(cursor) }),
-        limit: limit + 1,
-      });
+      const after = cursor === undefined ? undefined : readCursor(cursor);
+      const own = rdid === undefined ? request.principal.routingDomains : undefined;
+      const found =
+        own === undefined
+          ? store.list(kind, {
+              ...(rdid === undefined ? {} : { rdid }),
+              ...(after === undefined ? {} : { after }),
+              limit: limit + 1,
+            })
+          : listOwn(own, after, limit + 1);
       const page = found.slice(0, limit);
       const last = page.at(-1);
       const items = page.map(current);
@@ -87,41 +101,45 @@ export function resourceRoutes<K extends ResourceKind>(
 
   const onePath = parameter === undefined ? family.path : `${family.path}/:${parameter}`;
 
-  app.get<Shape>(onePath, { schema: schemas.get }, (request, reply) => {
+  app.get<Shape>(onePath, { schema: schemas.get, config }, (request, reply) => {
     const resource = read(keyOf(family, request.params));
     reply.header('etag', entityTag(resource.revision));
     if (isFresh(request.headers, resource.revision)) return reply.code(304).send();
     return current(resource);
   });
 
-  app.put<Shape>(onePath, { schema: schemas.put }, async (request, reply) => {
+  app.put<Shape>(onePath, { schema: schemas.put, config }, async (request, reply) => {
     const key = keyOf(family, request.params);
     const wait = waitOf(request);
     const value = readBody(request.body);
     const required = requiredRevision(request.headers, key, store.get(key)?.revision ?? 0);
-    const { resource, created } = await store.put(key, value, ifRevision(required));
+    const { resource, created } = await store.put(key, value, {
+      ...ifRevision(required),
+      audit: auditOf(request),
+    });
     reply.code(created ? 201 : 200);
     return written(reply, resource, wait);
   });
 
-  app.patch<Shape>(onePath, { schema: schemas.patch }, async (request, reply) => {
+  app.patch<Shape>(onePath, { schema: schemas.patch, config }, async (request, reply) => {
     const key = keyOf(family, request.params);
     const wait = waitOf(request);
+    const audit = auditOf(request);
     // Merged into what is there now; when another write came in between, merged again into what that one left.
     for (;;) {
       const before = read(key);
       requiredRevision(request.headers, key, before.revision);
       const value = readBody(mergePatch(before.value, request.body));
-      const put = await store.put(key, value, { ifRevision: before.revision }).catch(unlessChanged);
+      const put = await store.put(key, value, { ifRevision: before.revision, audit }).catch(unlessChanged);
       if (put !== undefined) return written(reply, put.resource, wait);
     }
   });
 
-  app.delete<Shape>(onePath, { schema: schemas.delete }, async (request, reply) => {
+  app.delete<Shape>(onePath, { schema: schemas.delete, config }, async (request, reply) => {
     const key = keyOf(family, request.params);
     const wait = waitOf(request);
     const required = requiredRevision(request.headers, key, read(key).revision);
-    const { revision } = await store.delete(key, ifRevision(required));
+    const { revision } = await store.delete(key, { ...ifRevision(required), audit: auditOf(request) });
     if (wait !== undefined) await operations.settled(key, revision, wait);
     return reply.code(204).send();
   });
@@ -129,11 +147,7 @@ export function resourceRoutes<K extends ResourceKind>(
 
 /** Throws HNV_NOT_FOUND unless the store has the domain. */
 export function requireDomain(store: Store, rdid = ''): void {
-  if (!store.state.domains.has(rdid)) throw notFound({ kind: 'routingDomain', rdid });
-}
-
-function notFound(key: ResourceKey): HnvError {
-  return new HnvError('HNV_NOT_FOUND', `${sentenceName(key)} does not exist.`);
+  if (!store.state.domains.has(rdid)) throw noSuchResource({ kind: 'routingDomain', rdid });
 }
 
 /** Milliseconds to wait for the kernel. Read before anything is written, since a wrong one refuses the request. */

@@ -3,7 +3,8 @@
  * the OpenAPI document. The forms in which a resource comes in and goes out are named components of that document.
  */
 import { type TSchema, Type } from 'typebox';
-import { resourceSchemas } from '../policy/resources.ts';
+import { type ResourceKind, resourceSchemas } from '../policy/resources.ts';
+import { exampleStatus, examples } from './examples.ts';
 import { type PathParameter, pathParameters } from './parameters.ts';
 import { problemResponses } from './problem.ts';
 import { isInDomain, namingField, type ResourceFamily } from './resource-family.ts';
@@ -20,11 +21,25 @@ export const Status = Type.Object(
   { $id: 'Status', description: 'What the kernel has, not what was asked for', ...closed },
 );
 
+/**
+ * Which writes can be refused for the sake of other resources: those of a routing domain by itself never are. Patches
+ * count as writes, but only that of a NAT policy can make more of what the node's capacity counts.
+ */
+const conflictingDeletes: readonly ResourceKind[] = ['routingDomain', 'virtualSubnet', 'providerAddress'];
+const countedKinds: readonly ResourceKind[] = [
+  'routingDomain',
+  'lookupRecord',
+  'customerRoute',
+  'nat',
+  'port',
+];
+
 /** Items of a list when `limit` is absent. */
 export const defaultLimit = 100;
 
 const writeQuery = Type.Object({ wait: Type.Optional(Wait) }, closed);
-const listQuery = Type.Object(
+/** Parameters of every list. */
+export const listQuery = Type.Object(
   {
     limit: Type.Optional(
       Type.Integer({
@@ -39,10 +54,10 @@ const listQuery = Type.Object(
   closed,
 );
 
-const ifMatch = { 'if-match': header('do it only if the resource has this ETag') };
-const noneMatchRead = { 'if-none-match': header('answer 304 if the resource has this ETag') };
-const noneMatchWrite = { 'if-none-match': header('*: do it only if there is no such resource yet') };
-const etag = { etag: { type: 'string', description: 'revision of the resource, for If-Match' } };
+export const ifMatch = { 'if-match': header('do it only if the resource has this ETag') };
+export const noneMatchRead = { 'if-none-match': header('answer 304 if the resource has this ETag') };
+export const noneMatchWrite = { 'if-none-match': header('*: do it only if there is no such resource yet') };
+export const etag = { etag: { type: 'string', description: 'revision of the resource, for If-Match' } };
 
 function header(description: string) {
   return Type.Optional(Type.String({ description }));
@@ -54,10 +69,18 @@ export function resourceComponents(family: ResourceFamily): TSchema[] {
   const { properties } = resourceSchemas[kind];
   const naming = namingField(family);
   const status = Type.Unsafe({ $ref: 'Status#' });
-  const input = Type.Object(optionalWhereDefault(properties), { $id: name, ...closed });
+  const input = Type.Object(optionalWhereDefault(properties), {
+    $id: name,
+    ...closed,
+    examples: examples[kind].map(([, value]) => value),
+  });
   const output = Type.Object(
     { [naming]: pathParameters[naming], ...properties, status },
-    { $id: `${name}Resource`, ...closed },
+    {
+      $id: `${name}Resource`,
+      ...closed,
+      examples: examples[kind].map(([own, value]) => ({ [naming]: own, ...value, status: exampleStatus })),
+    },
   );
   if (parameter === undefined) return [input, output];
   const list = Type.Object(
@@ -72,10 +95,13 @@ export function resourceComponents(family: ResourceFamily): TSchema[] {
 
 /** The route schema of each operation. */
 export function operationSchemas(family: ResourceFamily) {
-  const { name, title, titles, parameter } = family;
+  const { kind, name, title, titles, parameter } = family;
   const tags = [titles];
   const domain: PathParameter[] = isInDomain(family) ? ['rdid'] : [];
   const one = { tags, params: params(...domain, ...(parameter === undefined ? [] : [parameter])) };
+  const inDomain = domain.length > 0 ? ([404] as const) : [];
+  const conflict = kind === 'routingDomain' ? [] : ([409] as const);
+  const full = countedKinds.includes(kind) ? ([507] as const) : [];
   const answer = (description: string) => ({ ...json(`${name}Resource`, description), headers: etag });
   return {
     list: {
@@ -86,7 +112,7 @@ export function operationSchemas(family: ResourceFamily) {
       querystring: listQuery,
       response: {
         200: json(`${name}List`, `A page of ${titles}`),
-        ...problemResponses(400, ...(domain.length > 0 ? ([404] as const) : []), 500),
+        ...problemResponses(400, ...inDomain, 500),
       },
     },
     get: {
@@ -110,7 +136,7 @@ export function operationSchemas(family: ResourceFamily) {
       response: {
         200: answer(`The ${title} was there and has been replaced`),
         201: answer(`The ${title} has been created`),
-        ...problemResponses(400, 404, 409, 412, 413, 415, 500, 507),
+        ...problemResponses(400, ...inDomain, ...conflict, 412, 500, ...full),
       },
     },
     patch: {
@@ -126,7 +152,7 @@ export function operationSchemas(family: ResourceFamily) {
       ),
       response: {
         200: answer(`The ${title} after the change`),
-        ...problemResponses(400, 404, 409, 412, 413, 415, 500, 507),
+        ...problemResponses(400, 404, ...conflict, 412, 500, ...(kind === 'nat' ? full : [])),
       },
     },
     delete: {
@@ -137,7 +163,11 @@ export function operationSchemas(family: ResourceFamily) {
       querystring: writeQuery,
       response: {
         204: { description: `The ${title} has been removed`, type: 'null' },
-        ...problemResponses(400, 404, 409, 412, 500),
+        ...problemResponses(
+          ...([400, 404] as const),
+          ...(conflictingDeletes.includes(kind) ? ([409] as const) : []),
+          ...([412, 500] as const),
+        ),
       },
     },
   };

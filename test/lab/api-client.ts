@@ -1,5 +1,6 @@
 /** The REST API of a gateway node over its Unix socket, as a test or the demo uses it. */
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
+import { type TypedApi, typedApi } from './typed-api.ts';
 
 export interface ApiResponse {
   status: number;
@@ -10,51 +11,43 @@ export interface ApiResponse {
 
 export class ApiClient {
   readonly socketPath: string;
+  /** Every operation of the OpenAPI document, with the types that it has there. */
+  readonly typed: TypedApi;
 
   constructor(socketPath: string) {
     this.socketPath = socketPath;
+    this.typed = typedApi({
+      baseUrl: 'http://localhost',
+      fetch: async (input, init = {}) => {
+        const { pathname, search } = new URL(String(input));
+        const { status, headers, text } = await this.#exchange(init.method ?? 'GET', pathname + search, {
+          headers: Object.fromEntries(new Headers(init.headers)),
+          ...(init.body === undefined ? {} : { payload: String(init.body) }),
+        });
+        const pairs = Object.entries(headers).map(([name, value]): [string, string] => [name, String(value)]);
+        return new Response(text === '' ? null : text, { status, headers: pairs });
+      },
+    });
   }
 
   /** One request; any status is a result. Rejects when there is no answer within a minute. */
-  request(
+  async request(
     method: string,
     path: string,
     body?: unknown,
     headers: Record<string, string> = {},
   ): Promise<ApiResponse> {
-    const payload = body === undefined ? undefined : JSON.stringify(body);
-    return new Promise((resolve, reject) => {
-      const request = httpRequest(
-        {
-          socketPath: this.socketPath,
-          method,
-          path,
-          agent: false,
-          timeout: 60_000,
-          headers: {
-            host: 'localhost',
-            ...(payload === undefined
-              ? {}
-              : { 'content-type': 'application/json', 'content-length': `${Buffer.byteLength(payload)}` }),
-            ...headers,
-          },
-        },
-        (response) => {
-          const chunks: Buffer[] = [];
-          response.on('data', (chunk: Buffer) => chunks.push(chunk));
-          response.on('error', reject);
-          response.on('end', () => {
-            const text = Buffer.concat(chunks).toString();
-            const isJson = /[/+]json/.test(response.headers['content-type'] ?? '');
-            const parsed: unknown = text === '' ? undefined : isJson ? JSON.parse(text) : text;
-            resolve({ status: response.statusCode ?? 0, headers: response.headers, body: parsed });
-          });
-        },
-      );
-      request.on('error', reject);
-      request.on('timeout', () => request.destroy(new Error(`${method} ${path}: no answer in time`)));
-      request.end(payload);
-    });
+    const answer = await this.#exchange(
+      method,
+      path,
+      body === undefined
+        ? { headers }
+        : { payload: JSON.stringify(body), headers: { 'content-type': 'application/json', ...headers } },
+    );
+    const { status, text } = answer;
+    const isJson = /[/+]json/.test(answer.headers['content-type'] ?? '');
+    const parsed: unknown = text === '' ? undefined : isJson ? JSON.parse(text) : text;
+    return { status, headers: answer.headers, body: parsed };
   }
 
   /** Reads a resource; throws with the problem's detail when the status is not 2xx. */
@@ -81,6 +74,38 @@ export class ApiClient {
     const response = await this.request(method, path, body);
     if (response.status >= 200 && response.status < 300) return response.body;
     throw new Error(`${method} ${path}: ${response.status} ${problemText(response.body)}`);
+  }
+
+  #exchange(
+    method: string,
+    path: string,
+    { payload, headers }: { payload?: string; headers: Record<string, string> },
+  ): Promise<{ status: number; headers: IncomingHttpHeaders; text: string }> {
+    const length = payload === undefined ? {} : { 'content-length': `${Buffer.byteLength(payload)}` };
+    return new Promise((resolve, reject) => {
+      const request = httpRequest(
+        {
+          socketPath: this.socketPath,
+          method,
+          path,
+          agent: false,
+          timeout: 60_000,
+          headers: { host: 'localhost', ...length, ...headers },
+        },
+        (response) => {
+          const chunks: Buffer[] = [];
+          response.on('data', (chunk: Buffer) => chunks.push(chunk));
+          response.on('error', reject);
+          response.on('end', () => {
+            const text = Buffer.concat(chunks).toString();
+            resolve({ status: response.statusCode ?? 0, headers: response.headers, text });
+          });
+        },
+      );
+      request.on('error', reject);
+      request.on('timeout', () => request.destroy(new Error(`${method} ${path}: no answer in time`)));
+      request.end(payload);
+    });
   }
 }
 

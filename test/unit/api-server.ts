@@ -1,9 +1,21 @@
 /** The API over real HTTP with a real store, and a privileged side that the test decides about. */
+import { type ApiLimits, defaultLimits } from '../../src/access/rate-limiter.ts';
 import { buildApp } from '../../src/api/app.ts';
-import type { NodeStatus, Operations, ResourceStatus } from '../../src/api/operations.ts';
+import type {
+  NodeStatus,
+  Operations,
+  ResourceStatus,
+  SettledStatus,
+  WaitedFor,
+} from '../../src/api/operations.ts';
+import { trustSocket } from '../../src/api/origin.ts';
+import { Journal } from '../../src/node/journal.ts';
 import type { StoreCapacity } from '../../src/store/capacity.ts';
+import { resourcePath } from '../../src/store/resource-path.ts';
 import { openStore } from '../../src/store/sqlite.ts';
 import type { ResourceKey, Store } from '../../src/store/store.ts';
+import { type TypedApi, typedApi } from '../lab/typed-api.ts';
+import { Conformance, type OpenApi } from './api-conformance.ts';
 import { capacity as largeCapacity, storePath } from './store-folder.ts';
 
 const since = '2026-01-01T00:00:00.000Z';
@@ -13,6 +25,11 @@ export class StandInOperations implements Operations {
   readonly waits: { key: ResourceKey; revision: number; timeoutMs: number }[] = [];
   ready = true;
   failure: Error | undefined;
+  readonly events: Journal;
+
+  constructor(store: Store) {
+    this.events = new Journal(store);
+  }
 
   nodeStatus(): NodeStatus {
     if (this.failure !== undefined) throw this.failure;
@@ -28,7 +45,21 @@ export class StandInOperations implements Operations {
       features: [{ name: 'tcx', present: false, note: 'clsact is used' }],
       unattributedDrops: { vsidUnknown: 2 },
       recentDrops: [{ at: since, reason: 'vsidUnknown', interface: 'eth0', length: 60, head: '0200' }],
+      started: since,
+      uptimeSeconds: 60,
+      storeBytes: 8192,
+      sequencer: { queueLength: 2, retries: 5 },
+      drift: this.events.drift,
+      problems: [{ path: `${contosoPath}/nat`, state: 'failed', reason: 'no memory', since }],
     };
+  }
+
+  isReady(): boolean {
+    return this.ready;
+  }
+
+  contextDrops(): number {
+    return 0;
   }
 
   resourceStatus(): ResourceStatus {
@@ -48,6 +79,23 @@ export class StandInOperations implements Operations {
   async settled(key: ResourceKey, revision: number, timeoutMs: number): Promise<ResourceStatus> {
     this.waits.push({ key, revision, timeoutMs });
     return { state: 'ready', since };
+  }
+
+  /** What is not ready when somebody waits for many: by path. */
+  readonly notReady = new Map<string, ResourceStatus>();
+
+  async allSettled(
+    all: readonly WaitedFor[],
+    _revision: number,
+    timeoutMs: number,
+  ): Promise<SettledStatus[]> {
+    return all.map(({ key, revision }) => {
+      this.waits.push({ key, revision, timeoutMs });
+      const status = this.notReady.get(resourcePath(key));
+      return status === undefined
+        ? { state: 'ready', notReady: [] }
+        : { state: status.state, notReady: [{ key, status }] };
+    });
   }
 }
 
@@ -80,31 +128,57 @@ export interface RunningApi {
   base: string;
   store: Store;
   operations: StandInOperations;
-  /** Objects are sent as JSON, strings as they are. */
+  document: OpenApi;
+  /** Which answers there have been: `operationId status`. */
+  answered: Set<string>;
+  /** fetch() whose answers are held against the document. */
+  fetch: typeof fetch;
+  /** The client that is generated from the document. */
+  typed: TypedApi;
+  /** Objects are sent as JSON, strings as they are. Of a stream of events, which would not end, nothing is read. */
   request(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>;
 }
 
-/** Runs until the test ends. */
+/** Runs until the test ends. Every answer is held against the OpenAPI document: one that is not in it is an error. */
 export async function runApi(
   t: { teardown(done: () => unknown): void },
   capacity: StoreCapacity = largeCapacity,
+  limits: ApiLimits = defaultLimits,
 ): Promise<RunningApi> {
-  const store = openStore({ path: storePath(t), capacity });
-  const operations = new StandInOperations();
-  const app = buildApp({ store, operations, version: '0.1.0' });
+  const store = await openStore({ path: storePath(t), capacity });
+  const operations = new StandInOperations(store);
+  const app = buildApp({ store, operations, version: '0.1.0', limits });
   t.teardown(async () => {
     await app.close();
-    store.close();
+    await store.close();
   });
+  // Requests of these tests come as over the unix socket of the node.
+  app.server.on('connection', trustSocket);
   const base = await app.listen({ host: '127.0.0.1', port: 0 });
+  const document = JSON.parse(JSON.stringify(app.swagger())) as OpenApi;
+  const conformance = new Conformance(document);
+  const answered = new Set<string>();
+  const conforming: typeof fetch = async (input, init) => {
+    const response = await fetch(input, init);
+    const { status, headers } = response;
+    const isJson = headers.get('content-type')?.includes('json');
+    const body = isJson ? JSON.parse((await response.clone().text()) || 'null') : undefined;
+    const path = String(input).slice(base.length);
+    const seen = conformance.check({ method: init?.method ?? 'GET', path, status, headers, body });
+    if (seen !== undefined) answered.add(seen);
+    return response;
+  };
+  const typed = typedApi({ baseUrl: base, fetch: conforming });
   const request: RunningApi['request'] = async (method, path, body, headers = {}) => {
-    const response = await fetch(base + path, {
+    const response = await conforming(base + path, {
       method,
       headers: { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
       ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
     });
-    const text = await response.text();
     const type = response.headers.get('content-type');
+    const isStream = type === 'text/event-stream';
+    if (isStream) await response.body?.cancel();
+    const text = isStream ? '' : await response.text();
     const isJson = type?.includes('json') && text !== '';
     return {
       status: response.status,
@@ -113,7 +187,7 @@ export async function runApi(
       body: isJson ? JSON.parse(text) : text || undefined,
     };
   };
-  return { base, store, operations, request };
+  return { base, store, operations, document, answered, fetch: conforming, typed, request };
 }
 
 export const contosoPath = '/v1/routing-domains/11111111-0000-0000-0000-00000000000a';

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import t from 'tap';
-import { dropReasonName, dropReasons } from '../../src/encap/drop-reasons.ts';
+import { contextDropReason, dropReasonName, dropReasons } from '../../src/encap/drop-reasons.ts';
 
 /** Names and numbers of `enum hnv_drop_reason` as the C source has them. */
 function enumerators(): [string, number][] {
@@ -31,7 +31,8 @@ t.test('numbers are consecutive from 1, as many as the data plane has room for',
 });
 
 t.test('each reason says in a sentence what it means', async (t) => {
-  for (const { name, explanation } of dropReasons) t.match(explanation, /^[A-Z].*\.$/, name);
+  for (const { name, explanation } of [...dropReasons, contextDropReason])
+    t.match(explanation, /^[A-Z].*\.$/, name);
 });
 
 t.test('a number of another version is shown as it is', async (t) => {

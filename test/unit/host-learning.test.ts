@@ -22,7 +22,7 @@ interface Options {
 
 /** A host with provider address 192.0.2.1 and the learning ports tap0 and tap1, ifindex 10 and 11, in VSID 5001. */
 async function setUp(t: Test, { addressesPerPort = 16, ageSeconds = 300 }: Options = {}) {
-  const store = openStore({ path: storePath(t), capacity });
+  const store = await openStore({ path: storePath(t), capacity });
   await store.put({ kind: 'providerAddress', id: OWN }, { interface: 'pa0', prefixLength: 24 });
   await putDomain(store, contoso, 5001);
   await store.put(
@@ -52,9 +52,9 @@ async function setUp(t: Test, { addressesPerPort = 16, ageSeconds = 300 }: Optio
     lastSeen: (_domain, address) => seen.get(address),
     onChange: (change) => told.push(change),
   });
-  t.teardown(() => {
+  t.teardown(async () => {
     learning.close();
-    store.close();
+    await store.close();
   });
   const event = (address: string, more: Partial<LearnedAddress> = {}): LearnedAddress => ({
     ...{ domain: handle, vsid: 5001, ifindex: 10, evidence: 'arp', address, mac: mac(0) },

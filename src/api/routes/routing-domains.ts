@@ -1,6 +1,7 @@
 /** Routing domains, and the traffic counters of one. */
 import type { FastifyInstance } from 'fastify';
 import { type Static, Type } from 'typebox';
+import { contextDropReason } from '../../encap/drop-reasons.ts';
 import { pathParameters } from '../parameters.ts';
 import { problemResponses } from '../problem.ts';
 import { type ApiContext, requireDomain, resourceRoutes } from '../resource-routes.ts';
@@ -38,10 +39,12 @@ export function routingDomains(app: FastifyInstance, context: ApiContext): void 
     parameter: 'rdid',
   });
 
+  const { store, operations } = context;
   app.addSchema(DomainCounters);
   app.get<{ Params: { rdid: string } }>(
     '/v1/routing-domains/:rdid/counters',
     {
+      config: { access: 'domain' },
       schema: {
         operationId: 'getDomainCounters',
         summary: 'Read the traffic counters of a routing domain',
@@ -55,8 +58,11 @@ export function routingDomains(app: FastifyInstance, context: ApiContext): void 
     },
     (request): Static<typeof DomainCounters> => {
       const { rdid } = request.params;
-      requireDomain(context.store, rdid);
-      return context.operations.domainCounters(rdid);
+      requireDomain(store, rdid);
+      const counters = operations.domainCounters(rdid);
+      const refused = operations.contextDrops(rdid);
+      if (refused === 0) return counters;
+      return { ...counters, drops: { ...counters.drops, [contextDropReason.name]: refused } };
     },
   );
 }

@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import { type Static, Type } from 'typebox';
 import { problemResponses } from '../problem.ts';
 import type { ApiContext } from '../resource-routes.ts';
-import { json } from '../resource-schemas.ts';
+import { json, Status } from '../resource-schemas.ts';
 
 const counts = Type.Integer({ minimum: 0 });
 
@@ -44,6 +44,36 @@ const NodeStatus = Type.Object(
       }),
       { description: 'sampled: at most 100 a second for each routing domain and CPU' },
     ),
+    started: Type.String({ format: 'date-time', description: 'when this process began' }),
+    uptimeSeconds: counts,
+    storeBytes: Type.Integer({ minimum: 0, description: 'on disk, with the write-ahead log' }),
+    sequencer: Type.Object({
+      queueLength: Type.Integer({
+        minimum: 0,
+        description: 'routing domains that are worked on or wait for that',
+      }),
+      retries: Type.Integer({
+        minimum: 0,
+        description: 'what was tried again because it had failed, since the start',
+      }),
+    }),
+    drift: Type.Object(
+      { found: counts, mended: counts },
+      { description: 'what was found in the kernel otherwise than programmed, since the start' },
+    ),
+    learning: Type.Optional(
+      Type.Object(
+        { learned: counts, refused: counts, overLimit: counts, overRate: counts, aged: counts },
+        { description: 'what became of addresses that were seen at ports that learn; of a host' },
+      ),
+    ),
+    problems: Type.Array(
+      Type.Object({
+        path: Type.String(),
+        ...Status.properties,
+      }),
+      { description: 'the first 100 resources that are not ready' },
+    ),
   },
   { $id: 'NodeStatus' },
 );
@@ -60,6 +90,7 @@ export function status(app: FastifyInstance, context: ApiContext): void {
   app.get(
     '/v1/status',
     {
+      config: { access: 'operator' },
       schema: {
         operationId: 'getStatus',
         summary: 'Read the status of the node',
@@ -73,6 +104,7 @@ export function status(app: FastifyInstance, context: ApiContext): void {
   app.get(
     '/healthz',
     {
+      config: { access: 'anyone' },
       schema: {
         operationId: 'getHealth',
         summary: 'Find out whether the process is alive',
@@ -86,6 +118,7 @@ export function status(app: FastifyInstance, context: ApiContext): void {
   app.get(
     '/readyz',
     {
+      config: { access: 'anyone' },
       schema: {
         operationId: 'getReadiness',
         summary: 'Find out whether the kernel has followed the store',
@@ -98,7 +131,7 @@ export function status(app: FastifyInstance, context: ApiContext): void {
       },
     },
     (_request, reply): Static<typeof Readiness> => {
-      const { ready } = operations.nodeStatus();
+      const ready = operations.isReady();
       reply.code(ready ? 200 : 503);
       return { ready };
     },

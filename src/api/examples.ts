@@ -1,0 +1,84 @@
+/**
+ * Examples of every resource for the OpenAPI document, in the form that they are answered in. Together they are one
+ * policy: in the order of this list each can be written to an empty node.
+ */
+import type { ResourceKind, ResourceTypes } from '../policy/resources.ts';
+
+/** The RDID of the routing domain that they are about. */
+export const exampleRdid = '0f8fad5b-d9cb-469f-a165-70867728950e';
+
+/** Resources of each kind: the name in the path, and the value. */
+export const examples: {
+  readonly [K in ResourceKind]: readonly (readonly [name: string | number, value: ResourceTypes[K]])[];
+} = {
+  providerAddress: [['192.0.2.1', { interface: 'eth1', prefixLength: 24 }]],
+  providerRoute: [
+    [
+      'fabric',
+      { interface: 'eth1', destinationPrefix: '198.51.100.0/24', nextHop: '192.0.2.254', metric: 0 },
+    ],
+  ],
+  routingDomain: [
+    [exampleRdid, { name: 'Contoso', description: 'The tenant of the examples', labels: { tier: 'gold' } }],
+  ],
+  virtualSubnet: [
+    [5001, { addressPrefixes: ['10.1.1.0/24', 'fd00:1:1::/64'], isGatewaySubnet: false }],
+    [5002, { addressPrefixes: ['10.254.254.0/29'], isGatewaySubnet: true }],
+  ],
+  lookupRecord: [
+    [
+      'web1',
+      {
+        customerAddress: '10.1.1.11',
+        virtualSubnetId: 5001,
+        macAddress: '02:00:00:aa:bb:01',
+        providerAddress: '192.0.2.11',
+        type: 'static',
+        vmName: 'web1',
+      },
+    ],
+  ],
+  gateway: [
+    [
+      exampleRdid,
+      { virtualSubnetId: 5002, customerAddresses: ['10.254.254.2'], macAddress: '02:00:00:aa:bb:02' },
+    ],
+  ],
+  customerRoute: [
+    [
+      'default',
+      { virtualSubnetId: 5002, destinationPrefix: '0.0.0.0/0', nextHop: '10.254.254.2', metric: 0 },
+    ],
+  ],
+  nat: [
+    [
+      exampleRdid,
+      {
+        externalAddresses: [{ ipAddress: '203.0.113.1', portStart: 1024, portEnd: 65535 }],
+        staticMappings: [
+          {
+            protocol: 'tcp',
+            externalIpAddress: '203.0.113.1',
+            externalPort: 443,
+            internalIpAddress: '10.1.1.11',
+            internalPort: 443,
+          },
+        ],
+      },
+    ],
+  ],
+  port: [
+    [
+      'tap0',
+      {
+        virtualSubnetId: 5001,
+        macAddress: '02:00:00:aa:bb:03',
+        customerAddresses: ['10.1.1.12'],
+        learn: false,
+      },
+    ],
+  ],
+};
+
+/** Status of the resources in examples. */
+export const exampleStatus = { state: 'ready', since: '2026-01-01T00:00:00.000Z' } as const;

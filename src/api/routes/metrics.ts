@@ -1,0 +1,176 @@
+/** What monitoring reads: `GET /metrics`, in the Prometheus text format. */
+import { Readable } from 'node:stream';
+import { setImmediate as turn } from 'node:timers/promises';
+import type { FastifyInstance } from 'fastify';
+import { expositionType, family, heading, line, type Sample } from '../exposition.ts';
+import type { DirectionCounters, DomainCounters, NodeStatus } from '../operations.ts';
+import { problemResponses } from '../problem.ts';
+import { ProcessMetrics } from '../process-metrics.ts';
+import type { RequestMetrics } from '../request-metrics.ts';
+import type { ApiContext } from '../resource-routes.ts';
+
+/** How long others wait at most while the domains are read and written. */
+const sliceMs = 5;
+/** What is sent at a time, in characters. */
+const chunkSize = 32 * 1024;
+
+type Readings = readonly (readonly [rdid: string, counters: DomainCounters])[];
+
+export function metrics(app: FastifyInstance, context: ApiContext, requests: RequestMetrics): void {
+  const { operations } = context;
+  const ownProcess = new ProcessMetrics();
+  app.addHook('onClose', async () => ownProcess.close());
+
+  app.get(
+    '/metrics',
+    {
+      config: { access: 'operator' },
+      schema: {
+        operationId: 'getMetrics',
+        summary: 'Read the metrics of the node',
+        tags: ['node'],
+        response: {
+          200: {
+            description: 'Metrics in the Prometheus text format, version 0.0.4',
+            content: { 'text/plain': { schema: { type: 'string' } } },
+          },
+          ...problemResponses(500),
+        },
+      },
+    },
+    async (_request, reply) => {
+      // All that can fail comes before the answer begins.
+      const node = nodeText(operations.nodeStatus()) + (await ownProcess.text());
+      const readings = await readDomains(context);
+      reply.type(expositionType);
+      return reply.send(Readable.from(text([node, requests.text()], readings)));
+    },
+  );
+}
+
+/** Gives the event loop away when a slice is over. */
+class Slices {
+  #end = performance.now() + sliceMs;
+
+  async breathe(): Promise<void> {
+    if (performance.now() < this.#end) return;
+    await turn();
+    this.#end = performance.now() + sliceMs;
+  }
+}
+
+async function readDomains({ store, operations }: ApiContext): Promise<Readings> {
+  const slices = new Slices();
+  const readings: [string, DomainCounters][] = [];
+  for (const rdid of [...store.state.domains.keys()]) {
+    // Domains may go meanwhile.
+    if (store.state.domains.has(rdid)) readings.push([rdid, operations.domainCounters(rdid)]);
+    await slices.breathe();
+  }
+  return readings;
+}
+
+async function* text(first: readonly string[], readings: Readings): AsyncGenerator<string> {
+  yield* first;
+  const slices = new Slices();
+  for (const { name, help, samples } of domainFamilies) {
+    let lines = heading(name, 'counter', help);
+    for (const [rdid, counters] of readings) {
+      for (const [labels, value] of samples(counters))
+        lines += line(name, { routing_domain: rdid, ...labels }, value);
+      if (lines.length >= chunkSize) {
+        yield lines;
+        lines = '';
+      }
+      await slices.breathe();
+    }
+    yield lines;
+  }
+}
+
+function nodeText(status: NodeStatus): string {
+  const { version, role, instance, routingDomains, drift, learning, unattributedDrops } = status;
+  const of = (record: Readonly<Record<string, number>>, label: string): Sample[] =>
+    Object.entries(record).map(([name, value]) => [{ [label]: name }, value]);
+  const gauge = (name: string, help: string, value: number): string =>
+    family(name, 'gauge', help, [[{}, value]]);
+  return [
+    family('hnvgw_info', 'gauge', 'Always 1; the labels say what runs here.', [
+      [{ version, role, instance }, 1],
+    ]),
+    gauge(
+      'hnvgw_ready',
+      '1 from when the kernel has followed the whole store once since the process began.',
+      Number(status.ready),
+    ),
+    gauge('hnvgw_store_revision', 'Revision of the store.', status.revision),
+    gauge(
+      'hnvgw_store_applied_revision',
+      'Store revision that the kernel has caught up with.',
+      status.appliedRevision,
+    ),
+    gauge(
+      'hnvgw_store_size_bytes',
+      'Size of the store on disk, with its write-ahead log.',
+      status.storeBytes,
+    ),
+    family('hnvgw_routing_domains', 'gauge', 'Routing domains by state.', of(routingDomains, 'state')),
+    gauge('hnvgw_warnings', 'What an operator should know: number of warnings.', status.warnings.length),
+    gauge(
+      'hnvgw_sequencer_queue_length',
+      'Routing domains that are worked on or wait for that.',
+      status.sequencer.queueLength,
+    ),
+    family('hnvgw_sequencer_retries_total', 'counter', 'What was tried again because it had failed.', [
+      [{}, status.sequencer.retries],
+    ]),
+    family('hnvgw_drift_found_total', 'counter', 'What was found in the kernel otherwise than programmed.', [
+      [{}, drift.found],
+    ]),
+    family('hnvgw_drift_mended_total', 'counter', 'What of that was put right.', [[{}, drift.mended]]),
+    family(
+      'hnvgw_unattributed_drops_total',
+      'counter',
+      'Dropped packets that belong to no routing domain, by reason.',
+      of(unattributedDrops, 'reason'),
+    ),
+    learning === undefined
+      ? ''
+      : family(
+          'hnvgw_learning_total',
+          'counter',
+          'What became of addresses that were seen at ports that learn.',
+          of({ ...learning }, 'outcome'),
+        ),
+  ].join('');
+}
+
+interface DomainFamily {
+  name: string;
+  help: string;
+  samples: (counters: DomainCounters) => Sample[];
+}
+
+const directions = ['decapsulated', 'encapsulated', 'local'] as const;
+
+function byDirection(field: keyof DirectionCounters): DomainFamily['samples'] {
+  return (counters) => directions.map((direction) => [{ direction }, counters[direction][field]]);
+}
+
+const domainFamilies: readonly DomainFamily[] = [
+  {
+    name: 'hnvgw_domain_packets_total',
+    help: 'Packets of a routing domain: decapsulated, encapsulated, or from port to port of this node.',
+    samples: byDirection('packets'),
+  },
+  {
+    name: 'hnvgw_domain_bytes_total',
+    help: 'Bytes of these packets, from the inner IP header on.',
+    samples: byDirection('bytes'),
+  },
+  {
+    name: 'hnvgw_domain_drops_total',
+    help: 'Dropped packets of a routing domain by reason; reasons that never happened are absent.',
+    samples: ({ drops }) => Object.entries(drops).map(([reason, count]) => [{ reason }, count]),
+  },
+];

@@ -1,0 +1,3025 @@
+// @ts-nocheck for exactOptionalPropertyTypes
+/**
+ * hnvgw
+ * 0.1.0
+ * DO NOT MODIFY - This file has been generated using oazapfts.
+ * See https://www.npmjs.com/package/oazapfts
+ */
+import * as Oazapfts from "@oazapfts/runtime";
+import * as QS from "@oazapfts/runtime/query";
+export const defaults: Oazapfts.Defaults<Oazapfts.CustomHeaders> = {
+    headers: {},
+    baseUrl: "/"
+};
+const oazapfts = Oazapfts.runtime(defaults);
+export const servers = {};
+export type Status = {
+    state: "ready" | "pending" | "failed";
+    /** why it is not ready */
+    reason?: string;
+    since: string;
+};
+export type RoutingDomainResource = {
+    /** GUID in lower case, 8-4-4-4-12 hexadecimal digits */
+    rdid: string;
+    name: string;
+    description?: string;
+    labels?: {
+        [key: string]: string;
+    };
+    status: Status;
+};
+export type RoutingDomainList = {
+    items: RoutingDomainResource[];
+    /** cursor of the next page; absent on the last one */
+    next?: string;
+};
+export type Problem = {
+    /** URI reference that names the kind of error: /errors/ and the code */
+    "type": string;
+    /** what kind of error it is, the same for every error of this code */
+    title: string;
+    /** the HTTP status */
+    status: number;
+    /** what is wrong with this request, as a sentence */
+    detail: string;
+    /** stable code of the kind of error */
+    code: string;
+    /** JSON pointer (RFC 6901) of the field of the body that is wrong */
+    pointer?: string;
+    /** stable name of the rule that was broken */
+    rule?: string;
+};
+export type RoutingDomain = {
+    name: string;
+    description?: string;
+    labels?: {
+        [key: string]: string;
+    };
+};
+export type DomainCounters = {
+    decapsulated: {
+        packets: number;
+        /** inner packets, from their IP header on */
+        bytes: number;
+    };
+    encapsulated: {
+        packets: number;
+        /** inner packets, from their IP header on */
+        bytes: number;
+    };
+    local: {
+        packets: number;
+        /** inner packets, from their IP header on */
+        bytes: number;
+    };
+    /** dropped packets by reason; a reason that never happened is absent */
+    drops: {
+        [key: string]: number;
+    };
+};
+export type VirtualSubnetResource = {
+    /** Virtual Subnet ID, 4096 to 16777214, unique in the datacenter */
+    vsid: number;
+    addressPrefixes: string[];
+    isGatewaySubnet?: boolean;
+    /** multicast group of the provider network that carries broadcasts and multicasts of the subnet; without it each provider address that has the VSID gets a copy */
+    providerMulticastAddress?: string;
+    status: Status;
+};
+export type VirtualSubnetList = {
+    items: VirtualSubnetResource[];
+    /** cursor of the next page; absent on the last one */
+    next?: string;
+};
+export type VirtualSubnet = {
+    addressPrefixes: string[];
+    isGatewaySubnet?: boolean;
+    /** multicast group of the provider network that carries broadcasts and multicasts of the subnet; without it each provider address that has the VSID gets a copy */
+    providerMulticastAddress?: string;
+};
+export type LookupRecordResource = {
+    /** 1 to 64 of A-Z a-z 0-9 . _ : -, beginning with a letter or digit */
+    id: string;
+    /** IPv4 or IPv6 address */
+    customerAddress: string;
+    /** Virtual Subnet ID, 4096 to 16777214, unique in the datacenter */
+    virtualSubnetId: number;
+    /** MAC address, 02:00:00:aa:bb:cc or 02-00-00-AA-BB-CC */
+    macAddress: string;
+    /** IPv4 or IPv6 address */
+    providerAddress: string;
+    "type": "static" | "dynamic" | "l2only" | "gatewayWildcard";
+    vmName?: string;
+    context?: string;
+    status: Status;
+};
+export type LookupRecordList = {
+    items: LookupRecordResource[];
+    /** cursor of the next page; absent on the last one */
+    next?: string;
+};
+export type LookupRecord = {
+    /** IPv4 or IPv6 address */
+    customerAddress: string;
+    /** Virtual Subnet ID, 4096 to 16777214, unique in the datacenter */
+    virtualSubnetId: number;
+    /** MAC address, 02:00:00:aa:bb:cc or 02-00-00-AA-BB-CC */
+    macAddress: string;
+    /** IPv4 or IPv6 address */
+    providerAddress: string;
+    "type"?: "static" | "dynamic" | "l2only" | "gatewayWildcard";
+    vmName?: string;
+    context?: string;
+};
+export type CustomerRouteResource = {
+    /** 1 to 64 of A-Z a-z 0-9 . _ : -, beginning with a letter or digit */
+    id: string;
+    /** Virtual Subnet ID, 4096 to 16777214, unique in the datacenter */
+    virtualSubnetId: number;
+    /** IPv4 or IPv6 prefix, address/length */
+    destinationPrefix: string;
+    /** IPv4 or IPv6 address */
+    nextHop: string;
+    metric: number;
+    status: Status;
+};
+export type CustomerRouteList = {
+    items: CustomerRouteResource[];
+    /** cursor of the next page; absent on the last one */
+    next?: string;
+};
+export type CustomerRoute = {
+    /** Virtual Subnet ID, 4096 to 16777214, unique in the datacenter */
+    virtualSubnetId: number;
+    /** IPv4 or IPv6 prefix, address/length */
+    destinationPrefix: string;
+    /** IPv4 or IPv6 address */
+    nextHop: string;
+    metric?: number;
+};
+export type GatewayResource = {
+    /** GUID in lower case, 8-4-4-4-12 hexadecimal digits */
+    rdid: string;
+    /** Virtual Subnet ID, 4096 to 16777214, unique in the datacenter */
+    virtualSubnetId: number;
+    customerAddresses: string[];
+    /** MAC address, 02:00:00:aa:bb:cc or 02-00-00-AA-BB-CC */
+    macAddress?: string;
+    status: Status;
+};
+export type Gateway = {
+    /** Virtual Subnet ID, 4096 to 16777214, unique in the datacenter */
+    virtualSubnetId: number;
+    customerAddresses: string[];
+    /** MAC address, 02:00:00:aa:bb:cc or 02-00-00-AA-BB-CC */
+    macAddress?: string;
+};
+export type NatResource = {
+    /** GUID in lower case, 8-4-4-4-12 hexadecimal digits */
+    rdid: string;
+    externalAddresses: {
+        /** IPv4 or IPv6 address */
+        ipAddress: string;
+        portStart?: number;
+        portEnd?: number;
+    }[];
+    staticMappings: {
+        protocol: "tcp" | "udp";
+        /** IPv4 or IPv6 address */
+        externalIpAddress: string;
+        externalPort: number;
+        /** IPv4 or IPv6 address */
+        internalIpAddress: string;
+        internalPort: number;
+        /** IPv4 or IPv6 prefix, address/length */
+        remoteExternalIpAddressPrefix?: string;
+    }[];
+    status: Status;
+};
+export type Nat = {
+    externalAddresses: {
+        /** IPv4 or IPv6 address */
+        ipAddress: string;
+        portStart?: number;
+        portEnd?: number;
+    }[];
+    staticMappings?: {
+        protocol: "tcp" | "udp";
+        /** IPv4 or IPv6 address */
+        externalIpAddress: string;
+        externalPort: number;
+        /** IPv4 or IPv6 address */
+        internalIpAddress: string;
+        internalPort: number;
+        /** IPv4 or IPv6 prefix, address/length */
+        remoteExternalIpAddressPrefix?: string;
+    }[];
+};
+export type ProviderAddressResource = {
+    /** IP address */
+    address: string;
+    /** name of the provider network interface */
+    "interface": string;
+    prefixLength: number;
+    /** the node makes a link of its own over the interface, which has this VLAN tag */
+    vlanId?: number;
+    /** the node makes a link of its own over the interface, which has this MAC address */
+    macAddress?: string;
+    status: Status;
+};
+export type ProviderAddressList = {
+    items: ProviderAddressResource[];
+    /** cursor of the next page; absent on the last one */
+    next?: string;
+};
+export type ProviderAddress = {
+    /** name of the provider network interface */
+    "interface": string;
+    prefixLength: number;
+    /** the node makes a link of its own over the interface, which has this VLAN tag */
+    vlanId?: number;
+    /** the node makes a link of its own over the interface, which has this MAC address */
+    macAddress?: string;
+};
+export type ProviderRouteResource = {
+    /** 1 to 64 of A-Z a-z 0-9 . _ : -, beginning with a letter or digit */
+    id: string;
+    /** interface of a provider address */
+    "interface": string;
+    /** IPv4 or IPv6 prefix, address/length */
+    destinationPrefix: string;
+    /** IPv4 or IPv6 address */
+    nextHop: string;
+    metric: number;
+    status: Status;
+};
+export type ProviderRouteList = {
+    items: ProviderRouteResource[];
+    /** cursor of the next page; absent on the last one */
+    next?: string;
+};
+export type ProviderRoute = {
+    /** interface of a provider address */
+    "interface": string;
+    /** IPv4 or IPv6 prefix, address/length */
+    destinationPrefix: string;
+    /** IPv4 or IPv6 address */
+    nextHop: string;
+    metric?: number;
+};
+export type PortResource = {
+    /** name of a network interface: 1 to 15 of printable ASCII without blank, slash and colon */
+    "interface": string;
+    /** Virtual Subnet ID of the VM; without it the interface is outside HNV and its packets pass unmodified */
+    virtualSubnetId?: number;
+    /** MAC address, 02:00:00:aa:bb:cc or 02-00-00-AA-BB-CC */
+    macAddress?: string;
+    /** addresses that the VM may send from */
+    customerAddresses: string[];
+    /** MAC and customer addresses are learned from ARP, ND and DHCP instead of guarded */
+    learn?: boolean;
+    status: Status;
+};
+export type PortList = {
+    items: PortResource[];
+    /** cursor of the next page; absent on the last one */
+    next?: string;
+};
+export type Port = {
+    /** Virtual Subnet ID of the VM; without it the interface is outside HNV and its packets pass unmodified */
+    virtualSubnetId?: number;
+    /** MAC address, 02:00:00:aa:bb:cc or 02-00-00-AA-BB-CC */
+    macAddress?: string;
+    /** addresses that the VM may send from */
+    customerAddresses?: string[];
+    /** MAC and customer addresses are learned from ARP, ND and DHCP instead of guarded */
+    learn?: boolean;
+};
+export type PolicyProviderAddress = {
+    /** IP address */
+    address: string;
+    /** name of the provider network interface */
+    "interface": string;
+    prefixLength: number;
+    /** the node makes a link of its own over the interface, which has this VLAN tag */
+    vlanId?: number;
+    /** the node makes a link of its own over the interface, which has this MAC address */
+    macAddress?: string;
+};
+export type PolicyProviderRoute = {
+    /** 1 to 64 of A-Z a-z 0-9 . _ : -, beginning with a letter or digit */
+    id: string;
+    /** interface of a provider address */
+    "interface": string;
+    /** IPv4 or IPv6 prefix, address/length */
+    destinationPrefix: string;
+    /** IPv4 or IPv6 address */
+    nextHop: string;
+    metric?: number;
+};
+export type PolicyVirtualSubnet = {
+    /** Virtual Subnet ID, 4096 to 16777214, unique in the datacenter */
+    vsid: number;
+    addressPrefixes: string[];
+    isGatewaySubnet?: boolean;
+    /** multicast group of the provider network that carries broadcasts and multicasts of the subnet; without it each provider address that has the VSID gets a copy */
+    providerMulticastAddress?: string;
+};
+export type PolicyLookupRecord = {
+    /** 1 to 64 of A-Z a-z 0-9 . _ : -, beginning with a letter or digit */
+    id: string;
+    /** IPv4 or IPv6 address */
+    customerAddress: string;
+    /** Virtual Subnet ID, 4096 to 16777214, unique in the datacenter */
+    virtualSubnetId: number;
+    /** MAC address, 02:00:00:aa:bb:cc or 02-00-00-AA-BB-CC */
+    macAddress: string;
+    /** IPv4 or IPv6 address */
+    providerAddress: string;
+    "type"?: "static" | "dynamic" | "l2only" | "gatewayWildcard";
+    vmName?: string;
+    context?: string;
+};
+export type PolicyCustomerRoute = {
+    /** 1 to 64 of A-Z a-z 0-9 . _ : -, beginning with a letter or digit */
+    id: string;
+    /** Virtual Subnet ID, 4096 to 16777214, unique in the datacenter */
+    virtualSubnetId: number;
+    /** IPv4 or IPv6 prefix, address/length */
+    destinationPrefix: string;
+    /** IPv4 or IPv6 address */
+    nextHop: string;
+    metric?: number;
+};
+export type PolicyRoutingDomain = {
+    /** GUID in lower case, 8-4-4-4-12 hexadecimal digits */
+    rdid: string;
+    name: string;
+    description?: string;
+    labels?: {
+        [key: string]: string;
+    };
+    virtualSubnets?: PolicyVirtualSubnet[];
+    lookupRecords?: PolicyLookupRecord[];
+    gateway?: Gateway;
+    customerRoutes?: PolicyCustomerRoute[];
+    nat?: Nat;
+};
+export type PolicyPort = {
+    /** name of a network interface: 1 to 15 of printable ASCII without blank, slash and colon */
+    "interface": string;
+    /** Virtual Subnet ID of the VM; without it the interface is outside HNV and its packets pass unmodified */
+    virtualSubnetId?: number;
+    /** MAC address, 02:00:00:aa:bb:cc or 02-00-00-AA-BB-CC */
+    macAddress?: string;
+    /** addresses that the VM may send from */
+    customerAddresses?: string[];
+    /** MAC and customer addresses are learned from ARP, ND and DHCP instead of guarded */
+    learn?: boolean;
+};
+export type PolicyDocument = {
+    providerAddresses?: PolicyProviderAddress[];
+    providerRoutes?: PolicyProviderRoute[];
+    routingDomains?: PolicyRoutingDomain[];
+    ports?: PolicyPort[];
+};
+export type PolicyStatus = {
+    ready: number;
+    pending: number;
+    failed: number;
+    /** the first of them; those that failed come first */
+    notReady: {
+        path: string;
+        state: "pending" | "failed";
+        reason?: string;
+    }[];
+};
+export type PolicyOutcome = {
+    /** revision of the store, also its ETag */
+    revision: number;
+    /** nothing was written; the rest is what would be */
+    dryRun: boolean;
+    created: number;
+    changed: number;
+    deleted: number;
+    unchanged: number;
+    changes: {
+        change: "created" | "changed" | "deleted";
+        /** path of the resource */
+        path: string;
+        /** of what is changed */
+        fields?: {
+            /** JSON pointer in the resource */
+            pointer: string;
+            before?: any;
+            after?: any;
+        }[];
+    }[];
+    /** how many changes there are that are not listed */
+    moreChanges?: number;
+    status?: PolicyStatus;
+};
+export type NodeStatus = {
+    version: string;
+    role: "gateway" | "host";
+    instance: string;
+    /** the kernel has followed the whole store once since the process began */
+    ready: boolean;
+    /** store revision that the kernel has caught up with */
+    appliedRevision: number;
+    /** store revision */
+    revision: number;
+    routingDomains: {
+        ready: number;
+        pending: number;
+        failed: number;
+    };
+    /** what an operator should know, for example that the provider network leaves less than 1500 bytes inside */
+    warnings: string[];
+    /** features of this kernel */
+    features: {
+        name: string;
+        present: boolean;
+        /** what is done without it */
+        note: string;
+    }[];
+    /** dropped packets that belong to no routing domain, by reason */
+    unattributedDrops: {
+        [key: string]: number;
+    };
+    /** sampled: at most 100 a second for each routing domain and CPU */
+    recentDrops: {
+        at: string;
+        reason: string;
+        routingDomainId?: string;
+        "interface": string;
+        /** bytes, as it arrived */
+        length: number;
+        /** beginning of the packet, hexadecimal */
+        head: string;
+    }[];
+    /** when this process began */
+    started: string;
+    uptimeSeconds: number;
+    /** on disk, with the write-ahead log */
+    storeBytes: number;
+    sequencer: {
+        /** routing domains that are worked on or wait for that */
+        queueLength: number;
+        /** what was tried again because it had failed, since the start */
+        retries: number;
+    };
+    /** what was found in the kernel otherwise than programmed, since the start */
+    drift: {
+        found: number;
+        mended: number;
+    };
+    /** what became of addresses that were seen at ports that learn; of a host */
+    learning?: {
+        learned: number;
+        refused: number;
+        overLimit: number;
+        overRate: number;
+        aged: number;
+    };
+    /** the first 100 resources that are not ready */
+    problems: {
+        path: string;
+        state: "ready" | "pending" | "failed";
+        /** why it is not ready */
+        reason?: string;
+        since: string;
+    }[];
+};
+export type Health = {
+    alive: true;
+};
+export type Readiness = {
+    ready: boolean;
+};
+export type NodeEvent = {
+    /** resume after it with Last-Event-ID or ?since= */
+    id: string;
+    at: string;
+    /** resource: a write was committed; policy: a whole policy was; status: what the kernel has of a resource changed; drift: the kernel was not as programmed; reset: events before this one are lost, read the resources anew */
+    "type": "resource" | "policy" | "status" | "drift" | "reset";
+    /** GUID in lower case, 8-4-4-4-12 hexadecimal digits */
+    routingDomainId?: string;
+    /** path of the resource that it is about */
+    path?: string;
+    /** resource: created, changed, deleted; status: the state; drift: found, mended */
+    what?: string;
+    /** why, or what was found, as a sentence */
+    reason?: string;
+    /** store revision, of resource and policy */
+    revision?: number;
+    /** of policy: how many resources */
+    created?: number;
+    changed?: number;
+    deleted?: number;
+};
+export type TokenResource = {
+    /** 1 to 64 of A-Z a-z 0-9 . _ -, beginning with a letter or digit */
+    id: string;
+    /** admin: all; operator: all but tokens and the secrets of others; tenant: its routing domains */
+    role: "admin" | "operator" | "tenant";
+    /** RDIDs of a tenant, which must have one at least; none for the other roles */
+    routingDomains?: string[];
+    /** when it ends, RFC 3339; never when absent */
+    expires?: string;
+    /** when it was created */
+    created: string;
+};
+export type TokenList = {
+    items: TokenResource[];
+    /** cursor of the next page; absent on the last one */
+    next?: string;
+};
+export type Token = {
+    /** admin: all; operator: all but tokens and the secrets of others; tenant: its routing domains */
+    role: "admin" | "operator" | "tenant";
+    /** RDIDs of a tenant, which must have one at least; none for the other roles */
+    routingDomains?: string[];
+    /** when it ends, RFC 3339; never when absent */
+    expires?: string;
+};
+export type NewToken = {
+    /** 1 to 64 of A-Z a-z 0-9 . _ -, beginning with a letter or digit */
+    id: string;
+    /** admin: all; operator: all but tokens and the secrets of others; tenant: its routing domains */
+    role: "admin" | "operator" | "tenant";
+    /** RDIDs of a tenant, which must have one at least; none for the other roles */
+    routingDomains?: string[];
+    /** when it ends, RFC 3339; never when absent */
+    expires?: string;
+    /** when it was created */
+    created: string;
+    /** the token, shown here only: what follows `Authorization: Bearer` */
+    token: string;
+};
+export type AuditRecord = {
+    /** ascending in time */
+    id: number;
+    at: string;
+    /** id of the token, `local` for the unix socket, `-` when nobody knows; with status 401 the id that was claimed */
+    actor: string;
+    /** address of the client, or `unix` */
+    "from": string;
+    method: string;
+    /** without the query */
+    path: string;
+    /** HTTP status of the answer */
+    status: number;
+    /** code of the refusal */
+    code?: string;
+    /** rule that was broken; with status 401, why */
+    rule?: string;
+    /** store revision of the write */
+    revision?: number;
+};
+export type AuditList = {
+    items: AuditRecord[];
+    /** cursor of the next page; absent on the last one */
+    next?: string;
+};
+/**
+ * List routing domains
+ */
+export function listRoutingDomain({ limit, cursor }: {
+    limit?: number;
+    cursor?: string;
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: RoutingDomainList;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>(`/v1/routing-domains${QS.query(QS.explode({
+        limit,
+        cursor
+    }))}`, {
+        ...opts
+    });
+}
+/**
+ * Read a routing domain
+ */
+export function getRoutingDomain({ rdid, ifNoneMatch }: {
+    rdid: string;
+    ifNoneMatch?: string;
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: RoutingDomainResource;
+    } | {
+        status: 304;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 404;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>(`/v1/routing-domains/${encodeURIComponent(rdid)}`, {
+        ...opts,
+        headers: oazapfts.mergeHeaders(opts?.headers, {
+            "if-none-match": ifNoneMatch
+        })
+    });
+}
+/**
+ * Create or replace a routing domain
+ */
+export function putRoutingDomain({ wait, rdid, ifMatch, ifNoneMatch, routingDomain }: {
+    wait?: string;
+    rdid: string;
+    ifMatch?: string;
+    ifNoneMatch?: string;
+    routingDomain: RoutingDomain;
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: RoutingDomainResource;
+    } | {
+        status: 201;
+        data: RoutingDomainResource;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 404;
+        data: Problem;
+    } | {
+        status: 412;
+        data: Problem;
+    } | {
+        status: 413;
+        data: Problem;
+    } | {
+        status: 415;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    } | {
+        status: 507;
+        data: Problem;
+    }>(`/v1/routing-domains/${encodeURIComponent(rdid)}${QS.query(QS.explode({
+        wait
+    }))}`, oazapfts.json({
+        ...opts,
+        method: "PUT",
+        body: routingDomain,
+        headers: oazapfts.mergeHeaders(opts?.headers, {
+            "if-match": ifMatch,
+            "if-none-match": ifNoneMatch
+        })
+    }));
+}
+/**
+ * Change fields of a routing domain (JSON Merge Patch, RFC 7396)
+ */
+export function patchRoutingDomain({ wait, rdid, ifMatch, body }: {
+    wait?: string;
+    rdid: string;
+    ifMatch?: string;
+    body: {};
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: RoutingDomainResource;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 404;
+        data: Problem;
+    } | {
+        status: 412;
+        data: Problem;
+    } | {
+        status: 413;
+        data: Problem;
+    } | {
+        status: 415;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>(`/v1/routing-domains/${encodeURIComponent(rdid)}${QS.query(QS.explode({
+        wait
+    }))}`, oazapfts.json({
+        ...opts,
+        method: "PATCH",
+        body,
+        headers: oazapfts.mergeHeaders(opts?.headers, {
+            "if-match": ifMatch
+        })
+    }));
+}
+/**
+ * Remove a routing domain
+ */
+export function deleteRoutingDomain({ wait, rdid, ifMatch }: {
+    wait?: string;
+    rdid: string;
+    ifMatch?: string;
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 204;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 404;
+        data: Problem;
+    } | {
+        status: 409;
+        data: Problem;
+    } | {
+        status: 412;
+        data: Problem;
+    } | {
+        status: 413;
+        data: Problem;
+    } | {
+        status: 415;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>(`/v1/routing-domains/${encodeURIComponent(rdid)}${QS.query(QS.explode({
+        wait
+    }))}`, {
+        ...opts,
+        method: "DELETE",
+        headers: oazapfts.mergeHeaders(opts?.headers, {
+            "if-match": ifMatch
+        })
+    });
+}
+/**
+ * Read the traffic counters of a routing domain
+ */
+export function getDomainCounters({ rdid }: {
+    rdid: string;
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: DomainCounters;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 404;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>(`/v1/routing-domains/${encodeURIComponent(rdid)}/counters`, {
+        ...opts
+    });
+}
+/**
+ * List virtual subnets
+ */
+export function listVirtualSubnet({ limit, cursor, rdid }: {
+    limit?: number;
+    cursor?: string;
+    rdid: string;
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: VirtualSubnetList;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 404;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>(`/v1/routing-domains/${encodeURIComponent(rdid)}/virtual-subnets${QS.query(QS.explode({
+        limit,
+        cursor
+    }))}`, {
+        ...opts
+    });
+}
+/**
+ * Read a virtual subnet
+ */
+export function getVirtualSubnet({ rdid, vsid, ifNoneMatch }: {
+    rdid: string;
+    vsid: number;
+    ifNoneMatch?: string;
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: VirtualSubnetResource;
+    } | {
+        status: 304;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 404;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>(`/v1/routing-domains/${encodeURIComponent(rdid)}/virtual-subnets/${encodeURIComponent(vsid)}`, {
+        ...opts,
+        headers: oazapfts.mergeHeaders(opts?.headers, {
+            "if-none-match": ifNoneMatch
+        })
+    });
+}
+/**
+ * Create or replace a virtual subnet
+ */
+export function putVirtualSubnet({ wait, rdid, vsid, ifMatch, ifNoneMatch, virtualSubnet }: {
+    wait?: string;
+    rdid: string;
+    vsid: number;
+    ifMatch?: string;
+    ifNoneMatch?: string;
+    virtualSubnet: VirtualSubnet;
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: VirtualSubnetResource;
+    } | {
+        status: 201;
+        data: VirtualSubnetResource;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 404;
+        data: Problem;
+    } | {
+        status: 409;
+        data: Problem;
+    } | {
+        status: 412;
+        data: Problem;
+    } | {
+        status: 413;
+        data: Problem;
+    } | {
+        status: 415;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>(`/v1/routing-domains/${encodeURIComponent(rdid)}/virtual-subnets/${encodeURIComponent(vsid)}${QS.query(QS.explode({
+        wait
+    }))}`, oazapfts.json({
+        ...opts,
+        method: "PUT",
+        body: virtualSubnet,
+        headers: oazapfts.mergeHeaders(opts?.headers, {
+            "if-match": ifMatch,
+            "if-none-match": ifNoneMatch
+        })
+    }));
+}
+/**
+ * Change fields of a virtual subnet (JSON Merge Patch, RFC 7396)
+ */
+export function patchVirtualSubnet({ wait, rdid, vsid, ifMatch, body }: {
+    wait?: string;
+    rdid: string;
+    vsid: number;
+    ifMatch?: string;
+    body: {};
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: VirtualSubnetResource;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 404;
+        data: Problem;
+    } | {
+        status: 409;
+        data: Problem;
+    } | {
+        status: 412;
+        data: Problem;
+    } | {
+        status: 413;
+        data: Problem;
+    } | {
+        status: 415;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>(`/v1/routing-domains/${encodeURIComponent(rdid)}/virtual-subnets/${encodeURIComponent(vsid)}${QS.query(QS.explode({
+        wait
+    }))}`, oazapfts.json({
+        ...opts,
+        method: "PATCH",
+        body,
+        headers: oazapfts.mergeHeaders(opts?.headers, {
+            "if-match": ifMatch
+        })
+    }));
+}
+/**
+ * Remove a virtual subnet
+ */
+export function deleteVirtualSubnet({ wait, rdid, vsid, ifMatch }: {
+    wait?: string;
+    rdid: string;
+    vsid: number;
+    ifMatch?: string;
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 204;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 404;
+        data: Problem;
+    } | {
+        status: 409;
+        data: Problem;
+    } | {
+        status: 412;
+        data: Problem;
+    } | {
+        status: 413;
+        data: Problem;
+    } | {
+        status: 415;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>(`/v1/routing-domains/${encodeURIComponent(rdid)}/virtual-subnets/${encodeURIComponent(vsid)}${QS.query(QS.explode({
+        wait
+    }))}`, {
+        ...opts,
+        method: "DELETE",
+        headers: oazapfts.mergeHeaders(opts?.headers, {
+            "if-match": ifMatch
+        })
+    });
+}
+/**
+ * List lookup records
+ */
+export function listLookupRecord({ limit, cursor, rdid }: {
+    limit?: number;
+    cursor?: string;
+    rdid: string;
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: LookupRecordList;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 404;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>(`/v1/routing-domains/${encodeURIComponent(rdid)}/lookup-records${QS.query(QS.explode({
+        limit,
+        cursor
+    }))}`, {
+        ...opts
+    });
+}
+/**
+ * Read a lookup record
+ */
+export function getLookupRecord({ rdid, id, ifNoneMatch }: {
+    rdid: string;
+    id: string;
+    ifNoneMatch?: string;
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: LookupRecordResource;
+    } | {
+        status: 304;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 404;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>(`/v1/routing-domains/${encodeURIComponent(rdid)}/lookup-records/${encodeURIComponent(id)}`, {
+        ...opts,
+        headers: oazapfts.mergeHeaders(opts?.headers, {
+            "if-none-match": ifNoneMatch
+        })
+    });
+}
+/**
+ * Create or replace a lookup record
+ */
+export function putLookupRecord({ wait, rdid, id, ifMatch, ifNoneMatch, lookupRecord }: {
+    wait?: string;
+    rdid: string;
+    id: string;
+    ifMatch?: string;
+    ifNoneMatch?: string;
+    lookupRecord: LookupRecord;
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: LookupRecordResource;
+    } | {
+        status: 201;
+        data: LookupRecordResource;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 404;
+        data: Problem;
+    } | {
+        status: 409;
+        data: Problem;
+    } | {
+        status: 412;
+        data: Problem;
+    } | {
+        status: 413;
+        data: Problem;
+    } | {
+        status: 415;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    } | {
+        status: 507;
+        data: Problem;
+    }>(`/v1/routing-domains/${encodeURIComponent(rdid)}/lookup-records/${encodeURIComponent(id)}${QS.query(QS.explode({
+        wait
+    }))}`, oazapfts.json({
+        ...opts,
+        method: "PUT",
+        body: lookupRecord,
+        headers: oazapfts.mergeHeaders(opts?.headers, {
+            "if-match": ifMatch,
+            "if-none-match": ifNoneMatch
+        })
+    }));
+}
+/**
+ * Change fields of a lookup record (JSON Merge Patch, RFC 7396)
+ */
+export function patchLookupRecord({ wait, rdid, id, ifMatch, body }: {
+    wait?: string;
+    rdid: string;
+    id: string;
+    ifMatch?: string;
+    body: {};
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: LookupRecordResource;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 404;
+        data: Problem;
+    } | {
+        status: 409;
+        data: Problem;
+    } | {
+        status: 412;
+        data: Problem;
+    } | {
+        status: 413;
+        data: Problem;
+    } | {
+        status: 415;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>(`/v1/routing-domains/${encodeURIComponent(rdid)}/lookup-records/${encodeURIComponent(id)}${QS.query(QS.explode({
+        wait
+    }))}`, oazapfts.json({
+        ...opts,
+        method: "PATCH",
+        body,
+        headers: oazapfts.mergeHeaders(opts?.headers, {
+            "if-match": ifMatch
+        })
+    }));
+}
+/**
+ * Remove a lookup record
+ */
+export function deleteLookupRecord({ wait, rdid, id, ifMatch }: {
+    wait?: string;
+    rdid: string;
+    id: string;
+    ifMatch?: string;
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 204;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 404;
+        data: Problem;
+    } | {
+        status: 412;
+        data: Problem;
+    } | {
+        status: 413;
+        data: Problem;
+    } | {
+        status: 415;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>(`/v1/routing-domains/${encodeURIComponent(rdid)}/lookup-records/${encodeURIComponent(id)}${QS.query(QS.explode({
+        wait
+    }))}`, {
+        ...opts,
+        method: "DELETE",
+        headers: oazapfts.mergeHeaders(opts?.headers, {
+            "if-match": ifMatch
+        })
+    });
+}
+/**
+ * List customer routes
+ */
+export function listCustomerRoute({ limit, cursor, rdid }: {
+    limit?: number;
+    cursor?: string;
+    rdid: string;
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: CustomerRouteList;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 404;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>(`/v1/routing-domains/${encodeURIComponent(rdid)}/customer-routes${QS.query(QS.explode({
+        limit,
+        cursor
+    }))}`, {
+        ...opts
+    });
+}
+/**
+ * Read a customer route
+ */
+export function getCustomerRoute({ rdid, id, ifNoneMatch }: {
+    rdid: string;
+    id: string;
+    ifNoneMatch?: string;
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: CustomerRouteResource;
+    } | {
+        status: 304;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 404;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>(`/v1/routing-domains/${encodeURIComponent(rdid)}/customer-routes/${encodeURIComponent(id)}`, {
+        ...opts,
+        headers: oazapfts.mergeHeaders(opts?.headers, {
+            "if-none-match": ifNoneMatch
+        })
+    });
+}
+/**
+ * Create or replace a customer route
+ */
+export function putCustomerRoute({ wait, rdid, id, ifMatch, ifNoneMatch, customerRoute }: {
+    wait?: string;
+    rdid: string;
+    id: string;
+    ifMatch?: string;
+    ifNoneMatch?: string;
+    customerRoute: CustomerRoute;
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: CustomerRouteResource;
+    } | {
+        status: 201;
+        data: CustomerRouteResource;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 404;
+        data: Problem;
+    } | {
+        status: 409;
+        data: Problem;
+    } | {
+        status: 412;
+        data: Problem;
+    } | {
+        status: 413;
+        data: Problem;
+    } | {
+        status: 415;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    } | {
+        status: 507;
+        data: Problem;
+    }>(`/v1/routing-domains/${encodeURIComponent(rdid)}/customer-routes/${encodeURIComponent(id)}${QS.query(QS.explode({
+        wait
+    }))}`, oazapfts.json({
+        ...opts,
+        method: "PUT",
+        body: customerRoute,
+        headers: oazapfts.mergeHeaders(opts?.headers, {
+            "if-match": ifMatch,
+            "if-none-match": ifNoneMatch
+        })
+    }));
+}
+/**
+ * Change fields of a customer route (JSON Merge Patch, RFC 7396)
+ */
+export function patchCustomerRoute({ wait, rdid, id, ifMatch, body }: {
+    wait?: string;
+    rdid: string;
+    id: string;
+    ifMatch?: string;
+    body: {};
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: CustomerRouteResource;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 404;
+        data: Problem;
+    } | {
+        status: 409;
+        data: Problem;
+    } | {
+        status: 412;
+        data: Problem;
+    } | {
+        status: 413;
+        data: Problem;
+    } | {
+        status: 415;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>(`/v1/routing-domains/${encodeURIComponent(rdid)}/customer-routes/${encodeURIComponent(id)}${QS.query(QS.explode({
+        wait
+    }))}`, oazapfts.json({
+        ...opts,
+        method: "PATCH",
+        body,
+        headers: oazapfts.mergeHeaders(opts?.headers, {
+            "if-match": ifMatch
+        })
+    }));
+}
+/**
+ * Remove a customer route
+ */
+export function deleteCustomerRoute({ wait, rdid, id, ifMatch }: {
+    wait?: string;
+    rdid: string;
+    id: string;
+    ifMatch?: string;
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 204;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 404;
+        data: Problem;
+    } | {
+        status: 412;
+        data: Problem;
+    } | {
+        status: 413;
+        data: Problem;
+    } | {
+        status: 415;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>(`/v1/routing-domains/${encodeURIComponent(rdid)}/customer-routes/${encodeURIComponent(id)}${QS.query(QS.explode({
+        wait
+    }))}`, {
+        ...opts,
+        method: "DELETE",
+        headers: oazapfts.mergeHeaders(opts?.headers, {
+            "if-match": ifMatch
+        })
+    });
+}
+/**
+ * Read a gateway
+ */
+export function getGateway({ rdid, ifNoneMatch }: {
+    rdid: string;
+    ifNoneMatch?: string;
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: GatewayResource;
+    } | {
+        status: 304;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 404;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>(`/v1/routing-domains/${encodeURIComponent(rdid)}/gateway`, {
+        ...opts,
+        headers: oazapfts.mergeHeaders(opts?.headers, {
+            "if-none-match": ifNoneMatch
+        })
+    });
+}
+/**
+ * Create or replace a gateway
+ */
+export function putGateway({ wait, rdid, ifMatch, ifNoneMatch, gateway }: {
+    wait?: string;
+    rdid: string;
+    ifMatch?: string;
+    ifNoneMatch?: string;
+    gateway: Gateway;
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: GatewayResource;
+    } | {
+        status: 201;
+        data: GatewayResource;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 404;
+        data: Problem;
+    } | {
+        status: 409;
+        data: Problem;
+    } | {
+        status: 412;
+        data: Problem;
+    } | {
+        status: 413;
+        data: Problem;
+    } | {
+        status: 415;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>(`/v1/routing-domains/${encodeURIComponent(rdid)}/gateway${QS.query(QS.explode({
+        wait
+    }))}`, oazapfts.json({
+        ...opts,
+        method: "PUT",
+        body: gateway,
+        headers: oazapfts.mergeHeaders(opts?.headers, {
+            "if-match": ifMatch,
+            "if-none-match": ifNoneMatch
+        })
+    }));
+}
+/**
+ * Change fields of a gateway (JSON Merge Patch, RFC 7396)
+ */
+export function patchGateway({ wait, rdid, ifMatch, body }: {
+    wait?: string;
+    rdid: string;
+    ifMatch?: string;
+    body: {};
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: GatewayResource;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 404;
+        data: Problem;
+    } | {
+        status: 409;
+        data: Problem;
+    } | {
+        status: 412;
+        data: Problem;
+    } | {
+        status: 413;
+        data: Problem;
+    } | {
+        status: 415;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>(`/v1/routing-domains/${encodeURIComponent(rdid)}/gateway${QS.query(QS.explode({
+        wait
+    }))}`, oazapfts.json({
+        ...opts,
+        method: "PATCH",
+        body,
+        headers: oazapfts.mergeHeaders(opts?.headers, {
+            "if-match": ifMatch
+        })
+    }));
+}
+/**
+ * Remove a gateway
+ */
+export function deleteGateway({ wait, rdid, ifMatch }: {
+    wait?: string;
+    rdid: string;
+    ifMatch?: string;
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 204;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 404;
+        data: Problem;
+    } | {
+        status: 412;
+        data: Problem;
+    } | {
+        status: 413;
+        data: Problem;
+    } | {
+        status: 415;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>(`/v1/routing-domains/${encodeURIComponent(rdid)}/gateway${QS.query(QS.explode({
+        wait
+    }))}`, {
+        ...opts,
+        method: "DELETE",
+        headers: oazapfts.mergeHeaders(opts?.headers, {
+            "if-match": ifMatch
+        })
+    });
+}
+/**
+ * Read a NAT policy
+ */
+export function getNat({ rdid, ifNoneMatch }: {
+    rdid: string;
+    ifNoneMatch?: string;
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: NatResource;
+    } | {
+        status: 304;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 404;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>(`/v1/routing-domains/${encodeURIComponent(rdid)}/nat`, {
+        ...opts,
+        headers: oazapfts.mergeHeaders(opts?.headers, {
+            "if-none-match": ifNoneMatch
+        })
+    });
+}
+/**
+ * Create or replace a NAT policy
+ */
+export function putNat({ wait, rdid, ifMatch, ifNoneMatch, nat }: {
+    wait?: string;
+    rdid: string;
+    ifMatch?: string;
+    ifNoneMatch?: string;
+    nat: Nat;
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: NatResource;
+    } | {
+        status: 201;
+        data: NatResource;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 404;
+        data: Problem;
+    } | {
+        status: 409;
+        data: Problem;
+    } | {
+        status: 412;
+        data: Problem;
+    } | {
+        status: 413;
+        data: Problem;
+    } | {
+        status: 415;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    } | {
+        status: 507;
+        data: Problem;
+    }>(`/v1/routing-domains/${encodeURIComponent(rdid)}/nat${QS.query(QS.explode({
+        wait
+    }))}`, oazapfts.json({
+        ...opts,
+        method: "PUT",
+        body: nat,
+        headers: oazapfts.mergeHeaders(opts?.headers, {
+            "if-match": ifMatch,
+            "if-none-match": ifNoneMatch
+        })
+    }));
+}
+/**
+ * Change fields of a NAT policy (JSON Merge Patch, RFC 7396)
+ */
+export function patchNat({ wait, rdid, ifMatch, body }: {
+    wait?: string;
+    rdid: string;
+    ifMatch?: string;
+    body: {};
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: NatResource;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 404;
+        data: Problem;
+    } | {
+        status: 409;
+        data: Problem;
+    } | {
+        status: 412;
+        data: Problem;
+    } | {
+        status: 413;
+        data: Problem;
+    } | {
+        status: 415;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    } | {
+        status: 507;
+        data: Problem;
+    }>(`/v1/routing-domains/${encodeURIComponent(rdid)}/nat${QS.query(QS.explode({
+        wait
+    }))}`, oazapfts.json({
+        ...opts,
+        method: "PATCH",
+        body,
+        headers: oazapfts.mergeHeaders(opts?.headers, {
+            "if-match": ifMatch
+        })
+    }));
+}
+/**
+ * Remove a NAT policy
+ */
+export function deleteNat({ wait, rdid, ifMatch }: {
+    wait?: string;
+    rdid: string;
+    ifMatch?: string;
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 204;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 404;
+        data: Problem;
+    } | {
+        status: 412;
+        data: Problem;
+    } | {
+        status: 413;
+        data: Problem;
+    } | {
+        status: 415;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>(`/v1/routing-domains/${encodeURIComponent(rdid)}/nat${QS.query(QS.explode({
+        wait
+    }))}`, {
+        ...opts,
+        method: "DELETE",
+        headers: oazapfts.mergeHeaders(opts?.headers, {
+            "if-match": ifMatch
+        })
+    });
+}
+/**
+ * List provider addresses
+ */
+export function listProviderAddress({ limit, cursor }: {
+    limit?: number;
+    cursor?: string;
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: ProviderAddressList;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 403;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>(`/v1/provider-addresses${QS.query(QS.explode({
+        limit,
+        cursor
+    }))}`, {
+        ...opts
+    });
+}
+/**
+ * Read a provider address
+ */
+export function getProviderAddress({ address, ifNoneMatch }: {
+    address: string;
+    ifNoneMatch?: string;
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: ProviderAddressResource;
+    } | {
+        status: 304;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 403;
+        data: Problem;
+    } | {
+        status: 404;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>(`/v1/provider-addresses/${encodeURIComponent(address)}`, {
+        ...opts,
+        headers: oazapfts.mergeHeaders(opts?.headers, {
+            "if-none-match": ifNoneMatch
+        })
+    });
+}
+/**
+ * Create or replace a provider address
+ */
+export function putProviderAddress({ wait, address, ifMatch, ifNoneMatch, providerAddress }: {
+    wait?: string;
+    address: string;
+    ifMatch?: string;
+    ifNoneMatch?: string;
+    providerAddress: ProviderAddress;
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: ProviderAddressResource;
+    } | {
+        status: 201;
+        data: ProviderAddressResource;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 403;
+        data: Problem;
+    } | {
+        status: 409;
+        data: Problem;
+    } | {
+        status: 412;
+        data: Problem;
+    } | {
+        status: 413;
+        data: Problem;
+    } | {
+        status: 415;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>(`/v1/provider-addresses/${encodeURIComponent(address)}${QS.query(QS.explode({
+        wait
+    }))}`, oazapfts.json({
+        ...opts,
+        method: "PUT",
+        body: providerAddress,
+        headers: oazapfts.mergeHeaders(opts?.headers, {
+            "if-match": ifMatch,
+            "if-none-match": ifNoneMatch
+        })
+    }));
+}
+/**
+ * Change fields of a provider address (JSON Merge Patch, RFC 7396)
+ */
+export function patchProviderAddress({ wait, address, ifMatch, body }: {
+    wait?: string;
+    address: string;
+    ifMatch?: string;
+    body: {};
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: ProviderAddressResource;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 403;
+        data: Problem;
+    } | {
+        status: 404;
+        data: Problem;
+    } | {
+        status: 409;
+        data: Problem;
+    } | {
+        status: 412;
+        data: Problem;
+    } | {
+        status: 413;
+        data: Problem;
+    } | {
+        status: 415;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>(`/v1/provider-addresses/${encodeURIComponent(address)}${QS.query(QS.explode({
+        wait
+    }))}`, oazapfts.json({
+        ...opts,
+        method: "PATCH",
+        body,
+        headers: oazapfts.mergeHeaders(opts?.headers, {
+            "if-match": ifMatch
+        })
+    }));
+}
+/**
+ * Remove a provider address
+ */
+export function deleteProviderAddress({ wait, address, ifMatch }: {
+    wait?: string;
+    address: string;
+    ifMatch?: string;
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 204;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 403;
+        data: Problem;
+    } | {
+        status: 404;
+        data: Problem;
+    } | {
+        status: 409;
+        data: Problem;
+    } | {
+        status: 412;
+        data: Problem;
+    } | {
+        status: 413;
+        data: Problem;
+    } | {
+        status: 415;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>(`/v1/provider-addresses/${encodeURIComponent(address)}${QS.query(QS.explode({
+        wait
+    }))}`, {
+        ...opts,
+        method: "DELETE",
+        headers: oazapfts.mergeHeaders(opts?.headers, {
+            "if-match": ifMatch
+        })
+    });
+}
+/**
+ * List provider routes
+ */
+export function listProviderRoute({ limit, cursor }: {
+    limit?: number;
+    cursor?: string;
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: ProviderRouteList;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 403;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>(`/v1/provider-routes${QS.query(QS.explode({
+        limit,
+        cursor
+    }))}`, {
+        ...opts
+    });
+}
+/**
+ * Read a provider route
+ */
+export function getProviderRoute({ id, ifNoneMatch }: {
+    id: string;
+    ifNoneMatch?: string;
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: ProviderRouteResource;
+    } | {
+        status: 304;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 403;
+        data: Problem;
+    } | {
+        status: 404;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>(`/v1/provider-routes/${encodeURIComponent(id)}`, {
+        ...opts,
+        headers: oazapfts.mergeHeaders(opts?.headers, {
+            "if-none-match": ifNoneMatch
+        })
+    });
+}
+/**
+ * Create or replace a provider route
+ */
+export function putProviderRoute({ wait, id, ifMatch, ifNoneMatch, providerRoute }: {
+    wait?: string;
+    id: string;
+    ifMatch?: string;
+    ifNoneMatch?: string;
+    providerRoute: ProviderRoute;
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: ProviderRouteResource;
+    } | {
+        status: 201;
+        data: ProviderRouteResource;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 403;
+        data: Problem;
+    } | {
+        status: 409;
+        data: Problem;
+    } | {
+        status: 412;
+        data: Problem;
+    } | {
+        status: 413;
+        data: Problem;
+    } | {
+        status: 415;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>(`/v1/provider-routes/${encodeURIComponent(id)}${QS.query(QS.explode({
+        wait
+    }))}`, oazapfts.json({
+        ...opts,
+        method: "PUT",
+        body: providerRoute,
+        headers: oazapfts.mergeHeaders(opts?.headers, {
+            "if-match": ifMatch,
+            "if-none-match": ifNoneMatch
+        })
+    }));
+}
+/**
+ * Change fields of a provider route (JSON Merge Patch, RFC 7396)
+ */
+export function patchProviderRoute({ wait, id, ifMatch, body }: {
+    wait?: string;
+    id: string;
+    ifMatch?: string;
+    body: {};
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: ProviderRouteResource;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 403;
+        data: Problem;
+    } | {
+        status: 404;
+        data: Problem;
+    } | {
+        status: 409;
+        data: Problem;
+    } | {
+        status: 412;
+        data: Problem;
+    } | {
+        status: 413;
+        data: Problem;
+    } | {
+        status: 415;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>(`/v1/provider-routes/${encodeURIComponent(id)}${QS.query(QS.explode({
+        wait
+    }))}`, oazapfts.json({
+        ...opts,
+        method: "PATCH",
+        body,
+        headers: oazapfts.mergeHeaders(opts?.headers, {
+            "if-match": ifMatch
+        })
+    }));
+}
+/**
+ * Remove a provider route
+ */
+export function deleteProviderRoute({ wait, id, ifMatch }: {
+    wait?: string;
+    id: string;
+    ifMatch?: string;
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 204;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 403;
+        data: Problem;
+    } | {
+        status: 404;
+        data: Problem;
+    } | {
+        status: 412;
+        data: Problem;
+    } | {
+        status: 413;
+        data: Problem;
+    } | {
+        status: 415;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>(`/v1/provider-routes/${encodeURIComponent(id)}${QS.query(QS.explode({
+        wait
+    }))}`, {
+        ...opts,
+        method: "DELETE",
+        headers: oazapfts.mergeHeaders(opts?.headers, {
+            "if-match": ifMatch
+        })
+    });
+}
+/**
+ * List ports
+ */
+export function listPort({ limit, cursor }: {
+    limit?: number;
+    cursor?: string;
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: PortList;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 403;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>(`/v1/ports${QS.query(QS.explode({
+        limit,
+        cursor
+    }))}`, {
+        ...opts
+    });
+}
+/**
+ * Read a port
+ */
+export function getPort({ $interface, ifNoneMatch }: {
+    $interface: string;
+    ifNoneMatch?: string;
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: PortResource;
+    } | {
+        status: 304;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 403;
+        data: Problem;
+    } | {
+        status: 404;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>(`/v1/ports/${encodeURIComponent($interface)}`, {
+        ...opts,
+        headers: oazapfts.mergeHeaders(opts?.headers, {
+            "if-none-match": ifNoneMatch
+        })
+    });
+}
+/**
+ * Create or replace a port
+ */
+export function putPort({ wait, $interface, ifMatch, ifNoneMatch, port }: {
+    wait?: string;
+    $interface: string;
+    ifMatch?: string;
+    ifNoneMatch?: string;
+    port: Port;
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: PortResource;
+    } | {
+        status: 201;
+        data: PortResource;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 403;
+        data: Problem;
+    } | {
+        status: 409;
+        data: Problem;
+    } | {
+        status: 412;
+        data: Problem;
+    } | {
+        status: 413;
+        data: Problem;
+    } | {
+        status: 415;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    } | {
+        status: 507;
+        data: Problem;
+    }>(`/v1/ports/${encodeURIComponent($interface)}${QS.query(QS.explode({
+        wait
+    }))}`, oazapfts.json({
+        ...opts,
+        method: "PUT",
+        body: port,
+        headers: oazapfts.mergeHeaders(opts?.headers, {
+            "if-match": ifMatch,
+            "if-none-match": ifNoneMatch
+        })
+    }));
+}
+/**
+ * Change fields of a port (JSON Merge Patch, RFC 7396)
+ */
+export function patchPort({ wait, $interface, ifMatch, body }: {
+    wait?: string;
+    $interface: string;
+    ifMatch?: string;
+    body: {};
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: PortResource;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 403;
+        data: Problem;
+    } | {
+        status: 404;
+        data: Problem;
+    } | {
+        status: 409;
+        data: Problem;
+    } | {
+        status: 412;
+        data: Problem;
+    } | {
+        status: 413;
+        data: Problem;
+    } | {
+        status: 415;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>(`/v1/ports/${encodeURIComponent($interface)}${QS.query(QS.explode({
+        wait
+    }))}`, oazapfts.json({
+        ...opts,
+        method: "PATCH",
+        body,
+        headers: oazapfts.mergeHeaders(opts?.headers, {
+            "if-match": ifMatch
+        })
+    }));
+}
+/**
+ * Remove a port
+ */
+export function deletePort({ wait, $interface, ifMatch }: {
+    wait?: string;
+    $interface: string;
+    ifMatch?: string;
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 204;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 403;
+        data: Problem;
+    } | {
+        status: 404;
+        data: Problem;
+    } | {
+        status: 412;
+        data: Problem;
+    } | {
+        status: 413;
+        data: Problem;
+    } | {
+        status: 415;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>(`/v1/ports/${encodeURIComponent($interface)}${QS.query(QS.explode({
+        wait
+    }))}`, {
+        ...opts,
+        method: "DELETE",
+        headers: oazapfts.mergeHeaders(opts?.headers, {
+            "if-match": ifMatch
+        })
+    });
+}
+/**
+ * Read the whole desired state; a tenant reads its routing domains
+ */
+export function getPolicy({ ifNoneMatch }: {
+    ifNoneMatch?: string;
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: PolicyDocument;
+    } | {
+        status: 304;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>("/v1/policy", {
+        ...opts,
+        headers: oazapfts.mergeHeaders(opts?.headers, {
+            "if-none-match": ifNoneMatch
+        })
+    });
+}
+/**
+ * Replace the whole desired state
+ */
+export function putPolicy({ dryRun, wait, ifMatch, policyDocument }: {
+    dryRun?: "true" | "false";
+    wait?: string;
+    ifMatch?: string;
+    policyDocument: PolicyDocument;
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: PolicyOutcome;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 403;
+        data: Problem;
+    } | {
+        status: 409;
+        data: Problem;
+    } | {
+        status: 412;
+        data: Problem;
+    } | {
+        status: 413;
+        data: Problem;
+    } | {
+        status: 415;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    } | {
+        status: 507;
+        data: Problem;
+    }>(`/v1/policy${QS.query(QS.explode({
+        dryRun,
+        wait
+    }))}`, oazapfts.json({
+        ...opts,
+        method: "PUT",
+        body: policyDocument,
+        headers: oazapfts.mergeHeaders(opts?.headers, {
+            "if-match": ifMatch
+        })
+    }));
+}
+/**
+ * Create or replace what the document names, and leave the rest
+ */
+export function applyPolicy({ dryRun, wait, ifMatch, policyDocument }: {
+    dryRun?: "true" | "false";
+    wait?: string;
+    ifMatch?: string;
+    policyDocument: PolicyDocument;
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: PolicyOutcome;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 403;
+        data: Problem;
+    } | {
+        status: 409;
+        data: Problem;
+    } | {
+        status: 412;
+        data: Problem;
+    } | {
+        status: 413;
+        data: Problem;
+    } | {
+        status: 415;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    } | {
+        status: 507;
+        data: Problem;
+    }>(`/v1/policy${QS.query(QS.explode({
+        dryRun,
+        wait
+    }))}`, oazapfts.json({
+        ...opts,
+        method: "POST",
+        body: policyDocument,
+        headers: oazapfts.mergeHeaders(opts?.headers, {
+            "if-match": ifMatch
+        })
+    }));
+}
+/**
+ * Read the status of the node
+ */
+export function getStatus(opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: NodeStatus;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 403;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>("/v1/status", {
+        ...opts
+    });
+}
+/**
+ * Find out whether the process is alive
+ */
+export function getHealth(opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: Health;
+    } | {
+        status: 429;
+        data: Problem;
+    }>("/healthz", {
+        ...opts
+    });
+}
+/**
+ * Find out whether the kernel has followed the store
+ */
+export function getReadiness(opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: Readiness;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    } | {
+        status: 503;
+        data: Readiness;
+    }>("/readyz", {
+        ...opts
+    });
+}
+/**
+ * Follow what happens on the node
+ */
+export function followEvents({ since, routingDomainId, $type, lastEventId }: {
+    since?: string;
+    routingDomainId?: string;
+    $type?: "resource" | "policy" | "status" | "drift" | "reset";
+    lastEventId?: string;
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: NodeEvent;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>(`/v1/events${QS.query(QS.explode({
+        since,
+        routingDomainId,
+        "type": $type
+    }))}`, {
+        ...opts,
+        headers: oazapfts.mergeHeaders(opts?.headers, {
+            "last-event-id": lastEventId
+        })
+    });
+}
+/**
+ * List tokens
+ */
+export function listToken({ limit, cursor }: {
+    limit?: number;
+    cursor?: string;
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: TokenList;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 403;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>(`/v1/tokens${QS.query(QS.explode({
+        limit,
+        cursor
+    }))}`, {
+        ...opts
+    });
+}
+/**
+ * Read what is known of a token
+ */
+export function getToken({ id, ifNoneMatch }: {
+    id: string;
+    ifNoneMatch?: string;
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: TokenResource;
+    } | {
+        status: 304;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 403;
+        data: Problem;
+    } | {
+        status: 404;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>(`/v1/tokens/${encodeURIComponent(id)}`, {
+        ...opts,
+        headers: oazapfts.mergeHeaders(opts?.headers, {
+            "if-none-match": ifNoneMatch
+        })
+    });
+}
+/**
+ * Create a token, or change what it may do
+ */
+export function putToken({ id, ifMatch, ifNoneMatch, token }: {
+    id: string;
+    ifMatch?: string;
+    ifNoneMatch?: string;
+    token: Token;
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: TokenResource;
+    } | {
+        status: 201;
+        data: NewToken;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 403;
+        data: Problem;
+    } | {
+        status: 412;
+        data: Problem;
+    } | {
+        status: 413;
+        data: Problem;
+    } | {
+        status: 415;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>(`/v1/tokens/${encodeURIComponent(id)}`, oazapfts.json({
+        ...opts,
+        method: "PUT",
+        body: token,
+        headers: oazapfts.mergeHeaders(opts?.headers, {
+            "if-match": ifMatch,
+            "if-none-match": ifNoneMatch
+        })
+    }));
+}
+/**
+ * Revoke a token, at once
+ */
+export function deleteToken({ id, ifMatch }: {
+    id: string;
+    ifMatch?: string;
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 204;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 403;
+        data: Problem;
+    } | {
+        status: 404;
+        data: Problem;
+    } | {
+        status: 412;
+        data: Problem;
+    } | {
+        status: 413;
+        data: Problem;
+    } | {
+        status: 415;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>(`/v1/tokens/${encodeURIComponent(id)}`, {
+        ...opts,
+        method: "DELETE",
+        headers: oazapfts.mergeHeaders(opts?.headers, {
+            "if-match": ifMatch
+        })
+    });
+}
+/**
+ * Read the audit log, the newest record first
+ */
+export function listAudit({ limit, cursor }: {
+    limit?: number;
+    cursor?: string;
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: AuditList;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 403;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>(`/v1/audit${QS.query(QS.explode({
+        limit,
+        cursor
+    }))}`, {
+        ...opts
+    });
+}
+/**
+ * Read a consistent copy of the store
+ */
+export function getBackup(opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: Blob;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 403;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>("/v1/backup", {
+        ...opts
+    });
+}
+/**
+ * Read the metrics of the node
+ */
+export function getMetrics(opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: string;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 403;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>("/metrics", {
+        ...opts
+    });
+}
+/**
+ * Read this document
+ */
+export function getOpenApi(opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: object;
+    } | {
+        status: 429;
+        data: Problem;
+    }>("/openapi.json", {
+        ...opts
+    });
+}
