@@ -8,14 +8,16 @@
  */
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { BpfMap } from '../linux/bpf-map.ts';
+import { HnvError } from '../errors.ts';
+import { BpfMap } from '../linux/bpf-map.ts';
 import { BpfObject, BpfProgram } from '../linux/bpf-object.ts';
+import { pinObject } from '../linux/bpf-program.ts';
 import { ensureBpffs } from '../linux/bpffs.ts';
-import { attachClsact, detachClsact } from '../linux/clsact.ts';
+import { attachClsact, attachedClsact, detachClsact } from '../linux/clsact.ts';
 import { bpfError } from '../linux/libbpf.ts';
-import { attachTc, detachTc } from '../linux/tc.ts';
+import { attachedTc, attachTc, detachTc } from '../linux/tc.ts';
 import { testRun } from '../linux/test-run.ts';
 import { layoutVersion } from './layout.generated.ts';
 
@@ -112,6 +114,30 @@ export class EncapCore {
     return isShared ? attachTc(ifindex, 'ingress', program) : attachClsact(ifindex, 'ingress', program);
   }
 
+  /** Whether the program for that kind of place is on the interface, this very one. */
+  isAttached(place: Place, ifindex: number): boolean {
+    const { id } = this.program(place);
+    if (place === 'tag') return attachedTc(ifindex, 'egress', OWNER) === id;
+    const isShared = place !== 'port' && place !== 'context';
+    return (isShared ? attachedTc(ifindex, 'ingress', OWNER) : attachedClsact(ifindex, 'ingress')) === id;
+  }
+
+  /** Names of the pins that are missing, or are of another object: nobody could adopt what they stand for. */
+  strangePins(): string[] {
+    return [...this.#pins()].flatMap(([path, { idOf, id }]) =>
+      idOf(path) === id ? [] : path.slice(this.#root.length + 1),
+    );
+  }
+
+  /** Makes all pins those of this process's objects. */
+  restorePins(): void {
+    for (const [path, { idOf, id, fd }] of this.#pins()) {
+      if (idOf(path) === id) continue;
+      mkdirSync(dirname(path), { recursive: true });
+      pinObject(fd, path);
+    }
+  }
+
   /** Takes the program off a provider interface. */
   detach(ifindex: number): void {
     detachTc(ifindex, 'ingress', OWNER);
@@ -158,6 +184,16 @@ export class EncapCore {
     rmSync(this.#root, { recursive: true, force: true });
   }
 
+  #pins(): Map<string, { idOf: (path: string) => number | undefined; id: number; fd: number }> {
+    const directory = join(this.#root, this.#generation);
+    const pins = new Map<string, { idOf: (path: string) => number | undefined; id: number; fd: number }>();
+    for (const { name, id, fd } of this.#object.maps())
+      pins.set(join(directory, 'maps', name), { idOf: pinnedMapId, id, fd });
+    for (const [place, { id, fd }] of this.#programs)
+      pins.set(join(directory, 'programs', place), { idOf: pinnedProgramId, id, fd });
+    return pins;
+  }
+
   /** The pinned program when it is the same code, so that a restart replaces nothing; else the new one, pinned. */
   #adopt(place: Place): BpfProgram {
     const directory = join(this.#root, this.#generation, 'programs');
@@ -171,3 +207,18 @@ export class EncapCore {
     return loaded;
   }
 }
+
+/** What is at a pin's place may be anything, or nothing. */
+function idAt(open: () => { id: number; close: () => void } | undefined): number | undefined {
+  try {
+    const found = open();
+    found?.close();
+    return found?.id;
+  } catch (error) {
+    if (error instanceof HnvError) return undefined;
+    throw error;
+  }
+}
+
+const pinnedMapId = (path: string): number | undefined => idAt(() => BpfMap.openPinned(path));
+const pinnedProgramId = (path: string): number | undefined => idAt(() => BpfProgram.openPinned(path));

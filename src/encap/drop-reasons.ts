@@ -77,6 +77,13 @@ export const dropReasons: readonly DropReasonInfo[] = entries
   }))
   .sort((a, b) => a.number - b.number);
 
+/** What a routing context drops by itself: its NAT ruleset counts that, and not the data plane, so it has no number. */
+export const contextDropReason: Omit<DropReasonInfo, 'number'> = {
+  name: 'context-refused',
+  explanation:
+    'The routing context let the packet neither to the uplink, where it was not translated, nor to the tenant, who had not asked for it.',
+};
+
 const names = new Map(dropReasons.map((reason) => [reason.number, reason.name]));
 
 /** The name of a reason; a number that this version does not know is shown as it is. */

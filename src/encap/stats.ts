@@ -1,7 +1,7 @@
 /** Counters and drops of each routing domain, as the data plane has them: per CPU in the kernel, summed here. */
 import type { BpfMap } from '../linux/bpf-map.ts';
 import { dropReasons } from './drop-reasons.ts';
-import { decodeStats, statsSize } from './layout.generated.ts';
+import { decodeStats, type Stats, statsSize } from './layout.generated.ts';
 
 export interface DomainStats {
   decapsulated: { packets: number; bytes: number };
@@ -14,31 +14,31 @@ export interface DomainStats {
   drops: Record<string, number>;
 }
 
+/** One record with the sums of all CPUs. Machines have many of them, and most counters are 0. */
+function sumOf(perCpu: Uint8Array): Stats {
+  const words = new BigUint64Array(perCpu.buffer, perCpu.byteOffset, perCpu.length / 8);
+  const sums = new BigUint64Array(statsSize / 8);
+  words.forEach((word, at) => {
+    if (word !== 0n) sums[at % sums.length] = (sums[at % sums.length] ?? 0n) + word;
+  });
+  return decodeStats(new Uint8Array(sums.buffer));
+}
+
 /** Stats of one domain handle; 0 is the domain of what nobody can be charged with. */
 export function readStats(map: BpfMap, domain: number): DomainStats {
   const key = Buffer.alloc(4);
   key.writeUInt32LE(domain);
-  const total: DomainStats = {
-    decapsulated: { packets: 0, bytes: 0 },
-    encapsulated: { packets: 0, bytes: 0 },
-    local: { packets: 0, bytes: 0 },
-    replicated: 0,
-    drops: {},
-  };
-  const perCpu = map.lookup(key) ?? new Uint8Array();
-  for (let at = 0; at < perCpu.length; at += statsSize) {
-    const stats = decodeStats(perCpu.subarray(at, at + statsSize));
-    total.decapsulated.packets += Number(stats.decapPackets);
-    total.decapsulated.bytes += Number(stats.decapBytes);
-    total.encapsulated.packets += Number(stats.encapPackets);
-    total.encapsulated.bytes += Number(stats.encapBytes);
-    total.local.packets += Number(stats.localPackets);
-    total.local.bytes += Number(stats.localBytes);
-    total.replicated += Number(stats.replicatedPackets);
-    for (const { number, name } of dropReasons) {
-      const count = Number(stats.drops[number] ?? 0n);
-      if (count > 0) total.drops[name] = (total.drops[name] ?? 0) + count;
-    }
+  const stats = sumOf(map.lookup(key) ?? new Uint8Array());
+  const drops: Record<string, number> = {};
+  for (const { number, name } of dropReasons) {
+    const count = Number(stats.drops[number] ?? 0n);
+    if (count > 0) drops[name] = count;
   }
-  return total;
+  return {
+    decapsulated: { packets: Number(stats.decapPackets), bytes: Number(stats.decapBytes) },
+    encapsulated: { packets: Number(stats.encapPackets), bytes: Number(stats.encapBytes) },
+    local: { packets: Number(stats.localPackets), bytes: Number(stats.localBytes) },
+    replicated: Number(stats.replicatedPackets),
+    drops,
+  };
 }

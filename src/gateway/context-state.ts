@@ -1,13 +1,14 @@
 /**
  * What a routing context should have and what it has, in one comparable form, and the iproute2 commands that lead from
- * one to the other. Pure except for readContext().
+ * one to the other. Pure except for the readings.
  *
  * Inside, `hnv` leads to the tenant by the distributed router and `ext` to the uplink. Both next hops have the router's
  * MAC by permanent neighbour entries, a MAC that no interface has: were the eBPF program on the root side ever missing,
  * the root namespace would take no frame for its own, and nothing would leak into its routing.
  */
 
-import { ipBatchJson } from '../linux/iproute2.ts';
+import type { RouteNetlink } from '../linux/rtnetlink.ts';
+import type { NetRoute } from '../linux/rtnetlink-messages.ts';
 import { type ContextMtu, externalLink, tenantLink } from '../nat/ruleset.ts';
 import { addressFamily } from '../policy/address.ts';
 import type { ContextPlan } from '../policy/plan.ts';
@@ -18,10 +19,12 @@ const FAMILY = {
   4: {
     hostLength: 32,
     any: '0.0.0.0/0',
+    /** What the kernel makes of a route's metric 0. */
+    metric: 0,
     /** Next hop of the context's default route. Never on a wire: it only names the permanent neighbour. */
     uplinkHop: '169.254.1.1',
   },
-  6: { hostLength: 128, any: '::/0', uplinkHop: 'fe80::1' },
+  6: { hostLength: 128, any: '::/0', metric: 1024, uplinkHop: 'fe80::1' },
 } as const;
 
 export interface ContextState {
@@ -29,7 +32,10 @@ export interface ContextState {
   up: Set<string>;
   /** `link address/length` */
   addresses: Set<string>;
-  /** `destination link via source`, the destination a prefix; `-` where there is none */
+  /**
+   * `destination link via source`, the destination a prefix; `-` where there is none. What is peculiar to a route that
+   * nobody wants follows: a metric that is not the usual one, another type.
+   */
   routes: Set<string>;
   /** `link address mac` */
   neighbours: Set<string>;
@@ -83,82 +89,101 @@ export function desiredContext(
   };
 }
 
-interface IpAddr {
-  ifname?: string;
-  mtu?: number;
-  address?: string;
-  flags?: string[];
-  addr_info?: { local: string; prefixlen: number }[];
-}
-interface IpRoute {
-  dst: string;
-  dev: string;
-  /** Absent in the table main. */
-  table?: string;
-  /** RFC 4191 preference: IPv6 routes have it, and IPv4 routes have not. */
-  pref?: string;
-  gateway?: string;
-  prefsrc?: string;
-}
-interface IpNeigh {
-  dst: string;
-  dev: string;
-  lladdr?: string;
-}
-
 /** A namespace that was just made, with both links as contexts.ts makes them. */
 export function freshContext(want: ContextState): ContextState {
   return { ...want, up: new Set(), addresses: new Set(), routes: new Set(), neighbours: new Set() };
 }
 
-/** iproute2 shows a prefix that is one address without its length, and the default of either family by the same word. */
-function routeDestination({ dst, pref }: IpRoute): string {
-  if (dst === 'default') return FAMILY[pref === undefined ? 4 : 6].any;
-  return dst.includes('/') ? dst : hostPrefix(dst);
+/** The links that are a context's; what an operator has beside them, with its addresses and routes, stays theirs. */
+const OWN_LINKS: ReadonlySet<string> = new Set(['lo', tenantLink, externalLink]);
+/** What every namespace has on `lo`. */
+const LOOPBACK_ADDRESSES: ReadonlySet<string> = new Set(['lo 127.0.0.1/8', 'lo ::1/128']);
+
+/** Links of a context's namespace by their names. */
+export type InsideLinks = ReadonlyMap<string, ReturnType<RouteNetlink['links']>[number]>;
+
+/** For who is in the namespace. */
+export function readLinks(reading: RouteNetlink): InsideLinks {
+  return new Map(reading.links().map((link) => [link.name, link]));
 }
 
-/** Reads a context's namespace in one iproute2 run. */
-export async function readContext(netns: string): Promise<ContextState> {
-  const [links = [], routes = [], neighbours = []] = await ipBatchJson(
-    [
-      ['addr', 'show'],
-      ['route', 'show', 'table', 'all'], // of one table, ip shows IPv4 alone
-      ['neigh', 'show', 'nud', 'permanent'],
-    ],
-    { netns },
-  );
-  const state: ContextState = {
-    up: new Set(),
-    addresses: new Set(),
-    routes: new Set(),
-    neighbours: new Set(),
-    mtu: new Map(),
-    tenantMac: '',
+/** The same. */
+export function readInside(reading: RouteNetlink, inside: InsideLinks): ContextState {
+  const links = [...inside.values()].filter(({ name }) => OWN_LINKS.has(name));
+  const names = new Map(links.map(({ ifindex, name }) => [ifindex, name]));
+  const veths = links.filter(({ name }) => name !== 'lo');
+  return {
+    up: new Set(links.filter(({ isUp }) => isUp).map(({ name }) => name)),
+    addresses: new Set(
+      reading
+        .addresses()
+        .map(({ ifindex, address, prefixLength }) => `${names.get(ifindex)} ${address}/${prefixLength}`)
+        .filter((text) => !text.startsWith('undefined ') && !LOOPBACK_ADDRESSES.has(text)),
+    ),
+    routes: new Set(
+      reading.routes().flatMap((route) => {
+        const link = route.ifindex === 0 ? '-' : names.get(route.ifindex);
+        return link === undefined ? [] : routeText(route, link);
+      }),
+    ),
+    neighbours: new Set(
+      reading.permanentNeighbours().flatMap(({ ifindex, address, mac }) => {
+        const link = names.get(ifindex);
+        return link === undefined ? [] : `${link} ${address} ${mac}`;
+      }),
+    ),
+    mtu: new Map(veths.map(({ name, mtu }) => [name, mtu])),
+    tenantMac: inside.get(tenantLink)?.mac ?? '',
   };
-  for (const link of links as IpAddr[]) {
-    const name = link.ifname ?? '';
-    if (link.flags?.includes('UP')) state.up.add(name);
-    if (name !== tenantLink && name !== externalLink) continue;
-    if (name === tenantLink) state.tenantMac = link.address ?? '';
-    state.mtu.set(name, link.mtu ?? 0);
-    for (const address of link.addr_info ?? [])
-      state.addresses.add(`${name} ${address.local}/${address.prefixlen}`);
-  }
-  for (const route of routes as IpRoute[]) {
-    // With `lo` the kernel has a route to ::1 in the table main; what it keeps in `local` follows from the addresses.
-    if (route.table !== undefined || route.dev === 'lo') continue;
-    const destination = routeDestination(route);
-    state.routes.add(`${destination} ${route.dev} ${route.gateway ?? '-'} ${route.prefsrc ?? '-'}`);
-  }
-  for (const neighbour of neighbours as IpNeigh[])
-    state.neighbours.add(`${neighbour.dev} ${neighbour.dst} ${neighbour.lladdr ?? ''}`);
-  return state;
 }
 
-function routeCommand(verb: 'replace' | 'del', route: string): string[] {
+function routeText({ destination, gateway, source, metric, peculiarities }: NetRoute, link: string): string {
+  const usual = FAMILY[destination.includes(':') ? 6 : 4].metric;
+  return [
+    ...[destination, link, gateway ?? '-', source ?? '-'],
+    ...(metric === usual ? [] : [`metric ${metric}`]),
+    ...peculiarities,
+  ].join(' ');
+}
+
+/** Types of routes that iproute2 has in front of the destination. */
+const ROUTE_TYPES: ReadonlySet<string> = new Set([
+  ...['local', 'broadcast', 'multicast', 'blackhole', 'unreachable', 'prohibit', 'throw'],
+]);
+
+/** What the kernel tells routes of a table apart by. */
+function routeKey(route: string): string {
+  const [destination = '', , , , ...rest] = route.split(' ');
+  const number = (word: string): string[] => {
+    const at = rest.indexOf(word);
+    return at < 0 ? [] : [word, rest[at + 1] ?? ''];
+  };
+  return [destination, ...number('metric'), ...number('tos')].join(' ');
+}
+
+/** Ends a route that nobody wants, of whatever kind. */
+function routeEnd(route: string): string[] {
+  const [destination = '', link = '-', via = '-', source = '-', ...rest] = route.split(' ');
+  const type = rest.filter((word) => ROUTE_TYPES.has(word));
+  const metric = rest.indexOf('metric');
+  const usual = String(FAMILY[addressFamily(destination.split('/')[0] ?? '')].metric);
+  const tos = rest.indexOf('tos');
+  // Several next hops go with the route that has them.
+  const isOne = !rest.includes('nexthops');
+  return [
+    ...['route', 'del', ...type, destination],
+    ...(via === '-' || !isOne ? [] : ['via', via]),
+    ...(link === '-' || type.length > 0 || !isOne ? [] : ['dev', link]),
+    ...(source === '-' || !isOne ? [] : ['src', source]),
+    ...(tos < 0 ? [] : ['tos', rest[tos + 1] ?? '']),
+    ...['metric', metric < 0 ? usual : (rest[metric + 1] ?? '')],
+  ];
+}
+
+function routeCommand(route: string): string[] {
   const [destination = '', link = '', via = '-', source = '-'] = route.split(' ');
   const hop = via === '-' ? ['scope', 'link'] : ['via', via, 'onlink'];
-  return ['route', verb, destination, ...hop, 'dev', link, ...(source === '-' ? [] : ['src', source])];
+  return ['route', 'replace', destination, ...hop, 'dev', link, ...(source === '-' ? [] : ['src', source])];
 }
 
 function neighbourCommand(verb: 'replace' | 'del', neighbour: string): string[] {
@@ -192,15 +217,35 @@ export function contextCommands(have: ContextState, want: ContextState): string[
   for (const link of extra(want.up, have.up)) commands.push(['link', 'set', link, 'up']);
   for (const item of extra(want.addresses, have.addresses)) commands.push(addressCommand('add', item));
   for (const item of extra(want.neighbours, neighbours)) commands.push(neighbourCommand('replace', item));
-  for (const item of extra(want.routes, have.routes)) commands.push(routeCommand('replace', item));
-  const replaced = new Set([...want.routes].map((route) => route.split(' ')[0]));
+  const missing = extra(want.routes, have.routes);
+  for (const item of missing) commands.push(routeCommand(item));
+  // One that has the place of a missing one went with that; should there be more of them, they are still there then.
+  const replaced = new Set(missing.map(routeKey));
   for (const item of extra(have.routes, want.routes))
-    if (!replaced.has(item.split(' ')[0])) commands.push(routeCommand('del', item));
+    if (!replaced.has(routeKey(item))) commands.push(routeEnd(item));
   for (const item of extra(neighbours, want.neighbours)) {
     const [link, address] = item.split(' ');
     const kept = [...want.neighbours].some((other) => other.startsWith(`${link} ${address} `));
     if (!kept) commands.push(neighbourCommand('del', item));
   }
   for (const item of extra(have.addresses, want.addresses)) commands.push(addressCommand('del', item));
+  for (const link of extra(have.up, want.up)) commands.push(['link', 'set', link, 'down']);
   return commands;
+}
+
+/** What `have` has otherwise than `want`, as parts of a sentence. */
+export function contextDifferences(have: ContextState, want: ContextState): string[] {
+  const found: string[] = [];
+  const compare = (what: string, a: ReadonlySet<string>, b: ReadonlySet<string>): void => {
+    for (const item of b) if (!a.has(item)) found.push(`the ${what} ${item} was missing`);
+    for (const item of a) if (!b.has(item)) found.push(`the ${what} ${item} was there`);
+  };
+  for (const link of want.up) if (!have.up.has(link)) found.push(`the link ${link} was down`);
+  if (have.tenantMac !== want.tenantMac) found.push(`the link ${tenantLink} had the MAC ${have.tenantMac}`);
+  for (const [link, mtu] of want.mtu)
+    if (have.mtu.get(link) !== mtu) found.push(`the link ${link} had the MTU ${have.mtu.get(link)}`);
+  compare('address', have.addresses, want.addresses);
+  compare('route', have.routes, want.routes);
+  compare('neighbour', have.neighbours, want.neighbours);
+  return found;
 }

@@ -1,12 +1,17 @@
 /** The gateway role: a routing context for each routing domain that has a gateway here. */
 import type { GatewayConfig } from '../config/config.ts';
 import type { ContextAttachment, DomainAttachments } from '../encap/entries.ts';
+import { HnvError } from '../errors.ts';
+import { netnsExists } from '../linux/netns.ts';
+import { contextDrops } from '../nat/context-drops.ts';
+import type { Finding } from '../node/drift.ts';
 import { type NodeParts, runNode } from '../node/node.ts';
-import { innerMtu } from '../node/node-links.ts';
+import { innerMtu } from '../node/provider-carriers.ts';
+import type { Trouble } from '../node/reconciler.ts';
 import type { PortTrouble, Role } from '../node/role.ts';
 import { addressFamily } from '../policy/address.ts';
 import { compileDomain } from '../policy/compile.ts';
-import type { DomainPlan } from '../policy/plan.ts';
+import type { ContextPlan, DomainPlan } from '../policy/plan.ts';
 import type { DesiredState, DomainState } from '../policy/state.ts';
 import { Contexts } from './contexts.ts';
 import { SolicitedGroups } from './solicited-groups.ts';
@@ -48,15 +53,42 @@ class GatewayRole implements Role {
   }
 
   compile(domain: DomainState, state: DesiredState): DomainPlan {
-    return compileDomain(domain, { providerAddresses: state.providerAddresses, ...NO_PORTS });
+    const { uplinkAddresses } = this.#parts.links;
+    return compileDomain(domain, {
+      ...{ providerAddresses: state.providerAddresses, uplinkAddresses, ...NO_PORTS },
+    });
   }
 
   async attach(
     plan: DomainPlan,
     fillTables: (attachments: DomainAttachments) => void,
+    troubles: Trouble[],
   ): Promise<DomainAttachments> {
-    const { rdid, context, nat } = plan;
-    if (context === undefined) return { ports: WITHOUT_PORTS };
+    if (plan.withheld !== undefined)
+      troubles.push({ kind: 'nat', error: new HnvError('HNV_CONFLICT', plan.withheld.join(' ')) });
+    if (plan.context === undefined) return { ports: WITHOUT_PORTS };
+    let attachment: ContextAttachment | undefined;
+    try {
+      attachment = await this.#attachContext(plan, plan.context, troubles, (joined) => {
+        attachment = joined;
+        fillTables({ context: joined, ports: WITHOUT_PORTS });
+      });
+    } catch (error) {
+      troubles.push({ kind: 'gateway', error });
+      if (plan.nat !== undefined) troubles.push({ kind: 'nat', error });
+    }
+    return attachment === undefined
+      ? { ports: WITHOUT_PORTS }
+      : { context: attachment, ports: WITHOUT_PORTS };
+  }
+
+  /** `join` gets the place of a context that was there before its programs look into the tables. */
+  async #attachContext(
+    { rdid, nat }: DomainPlan,
+    context: ContextPlan,
+    troubles: Trouble[],
+    join: (attachment: ContextAttachment) => void,
+  ): Promise<ContextAttachment | undefined> {
     const { core, links } = this.#parts;
     const tunnel = links.providerPlace(context.providerAddress);
     const mtu = innerMtu(tunnel, context.providerAddress);
@@ -65,28 +97,72 @@ class GatewayRole implements Role {
     const request = { rdid, plan: context, nat, mtu: { tenant: mtu, external: uplink.mtu } };
     const text = JSON.stringify({ request, tunnel, uplink });
     const applied = this.#applied.get(rdid);
-    if (applied?.request === text) return { context: applied.attachment, ports: WITHOUT_PORTS };
+    if (applied?.request === text) return applied.attachment;
     this.#applied.delete(rdid);
     let attachment: ContextAttachment | undefined;
-    await this.#contexts.apply(request, (joined, isNew) => {
+    const natFailure = await this.#contexts.apply(request, (joined, isNew) => {
       attachment = { ...joined, tunnel, uplinkIfindex: uplink.ifindex, mtu };
       // A context that was there is in use: its tables stand before a program of a new generation looks into them.
-      if (!isNew) fillTables({ context: attachment, ports: WITHOUT_PORTS });
+      if (!isNew) join(attachment);
       core.attach('port', joined.tenantIfindex);
       core.attach('context', joined.externalIfindex);
     });
-    if (attachment === undefined) return { ports: WITHOUT_PORTS };
-    this.#applied.set(rdid, { request: text, attachment });
-    return { context: attachment, ports: WITHOUT_PORTS };
+    // Without a policy the ruleset lets nothing through, and is the gateway's.
+    if (natFailure !== undefined)
+      troubles.push({ kind: nat === undefined ? 'gateway' : 'nat', error: natFailure });
+    else if (attachment !== undefined) this.#applied.set(rdid, { request: text, attachment });
+    return attachment;
   }
 
-  async settle({ rdid, context, nat }: DomainPlan): Promise<void> {
-    if (context === undefined) await this.remove(rdid);
-    else
-      await this.#solicited.set(
-        rdid,
-        nat?.externalAddresses.map(({ address }) => address).filter(isIpv6) ?? [],
-      );
+  async settle(
+    { rdid, context, nat }: DomainPlan,
+    _attachments: DomainAttachments,
+    troubles: Trouble[],
+  ): Promise<void> {
+    try {
+      if (context === undefined) await this.remove(rdid);
+      else
+        await this.#solicited.set(
+          rdid,
+          nat?.externalAddresses.map(({ address }) => address).filter(isIpv6) ?? [],
+        );
+    } catch (error) {
+      troubles.push({ kind: context === undefined ? 'gateway' : 'nat', error });
+    }
+  }
+
+  inspect(rdid: string): Finding[] {
+    const attachment = this.#applied.get(rdid)?.attachment;
+    if (attachment === undefined) return [];
+    const { context, nat } = this.#contexts.inspect(rdid);
+    const { core } = this.#parts;
+    // Of links that have gone, nothing more is to be said.
+    if (context.length === 0) {
+      if (!core.isAttached('port', attachment.tenantIfindex)) context.push('the program of hnv was missing');
+      if (!core.isAttached('context', attachment.externalIfindex))
+        context.push('the program of ext was missing');
+    }
+    const { netns } = this.#contexts.names(rdid);
+    return [
+      ...context.map((text) => ({ rdid, kind: 'gateway', text: `${netns}: ${text}` }) as const),
+      ...nat.map((text) => ({ rdid, kind: 'nat', text: `${netns}: ${text}` }) as const),
+    ];
+  }
+
+  forget(rdid: string): void {
+    this.#applied.delete(rdid);
+    this.#contexts.forget(rdid);
+  }
+
+  inspectNode(): Finding[] {
+    return this.#solicited.inspect().map(({ rdid, text }) => ({
+      ...(rdid === undefined ? {} : { rdid, kind: 'nat' as const }),
+      text,
+    }));
+  }
+
+  async mendNode(): Promise<void> {
+    await this.#solicited.restore();
   }
 
   async remove(rdid: string): Promise<void> {
@@ -113,6 +189,15 @@ class GatewayRole implements Role {
 
   portTrouble(): PortTrouble {
     return { state: 'pending', reason: 'This node is a gateway: ports are for nodes that run as hosts.' };
+  }
+
+  contextDrops(rdid: string): number {
+    const { netns } = this.#contexts.names(rdid);
+    return netnsExists(netns) ? contextDrops(netns) : 0;
+  }
+
+  learningCounts(): undefined {
+    return undefined;
   }
 
   warnings(): string[] {

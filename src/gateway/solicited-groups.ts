@@ -7,13 +7,10 @@
  * this process. It does nothing else: the kernel answers for such entries only where the sysctl proxy_ndp is on. Ours have
  * a protocol number of hnvgw's own, by which later processes know them again.
  */
-import { ipBatch, ipJson } from '../linux/iproute2.ts';
+import { ipBatch } from '../linux/iproute2.ts';
+import { ifindexOf } from '../linux/links.ts';
+import { RouteNetlink } from '../linux/rtnetlink.ts';
 import { ROUTE_PROTOCOL } from '../node/provider-routes.ts';
-
-interface IpNeigh {
-  dst: string;
-  protocol?: string;
-}
 
 /** Addresses that entries are to be made for, and those whose entries are to go. */
 interface Difference {
@@ -68,9 +65,40 @@ export class SolicitedGroups {
     });
   }
 
+  /** What the uplink has otherwise than set() made it; nothing while that is not known. */
+  inspect(): { rdid?: string; text: string }[] {
+    const present = this.#present;
+    if (present === undefined) return [];
+    const found = this.#read();
+    const owner = (address: string): { rdid?: string } => {
+      for (const [rdid, addresses] of this.#ofDomain) if (addresses.includes(address)) return { rdid };
+      return {};
+    };
+    const tell = (address: string, what: string): { rdid?: string; text: string } => ({
+      ...owner(address),
+      text: `the proxy entry of ${address} on ${this.#uplink} was ${what}`,
+    });
+    return [
+      ...[...present].filter((address) => !found.has(address)).map((address) => tell(address, 'missing')),
+      ...[...found].filter((address) => !present.has(address)).map((address) => tell(address, 'there')),
+    ];
+  }
+
+  /** Makes the uplink's entries those that were set, whatever it has. Throws HNV_IPROUTE2. */
+  restore(): Promise<void> {
+    this.forget();
+    return this.#next((present) => {
+      const wanted = new Set([...this.#ofDomain.values()].flat());
+      return {
+        missing: [...wanted].filter((address) => !present.has(address)),
+        left: [...present].filter((address) => !wanted.has(address)),
+      };
+    });
+  }
+
   #next(difference: (present: ReadonlySet<string>) => Difference): Promise<void> {
     const turn = this.#turn.then(async () => {
-      const present = this.#present ?? (await this.#read());
+      const present = this.#present ?? this.#read();
       const { missing, left } = difference(present);
       if (missing.length + left.length === 0) {
         this.#present = present;
@@ -93,8 +121,12 @@ export class SolicitedGroups {
     return ['neigh', verb, 'proxy', address, 'dev', this.#uplink];
   }
 
-  async #read(): Promise<Set<string>> {
-    const shown = await ipJson<IpNeigh>(['-6', 'neigh', 'show', 'proxy', 'dev', this.#uplink]);
-    return new Set(shown.filter(({ protocol }) => protocol === ROUTE_PROTOCOL).map(({ dst }) => dst));
+  #read(): Set<string> {
+    const ifindex = ifindexOf(this.#uplink);
+    if (ifindex === undefined) return new Set();
+    const entries = RouteNetlink.use((reading) => reading.proxies(ifindex));
+    return new Set(
+      entries.filter(({ protocol }) => protocol === Number(ROUTE_PROTOCOL)).map(({ address }) => address),
+    );
   }
 }

@@ -1,7 +1,9 @@
 /** The host role: VMs of this machine in the virtual subnets that their ports name. */
+import type { LearningCounts } from '../api/operations.ts';
 import type { HostConfig } from '../config/config.ts';
 import type { DomainAttachments } from '../encap/entries.ts';
 import { LearnedAddresses } from '../encap/learned-addresses.ts';
+import type { Finding } from '../node/drift.ts';
 import { type NodeParts, runNode } from '../node/node.ts';
 import type { PortTrouble, Role } from '../node/role.ts';
 import { compileDomain } from '../policy/compile.ts';
@@ -35,7 +37,7 @@ class HostRole implements Role {
     this.#parts = parts;
     this.#ports = new HostPorts({ ...parts, state: store.state });
     this.#announcements = new Announcements((ifindex, frame) => this.#send(ifindex, frame));
-    this.#publisher = new Publisher(store, log, learning.publish);
+    this.#publisher = new Publisher(store, log, learning);
     this.#learning = new Learning({
       ...{ store, log, addressesPerPort: learning.addressesPerPort, ageSeconds: learning.ageSeconds },
       portOf: (event) => this.#ports.portOf(event),
@@ -73,6 +75,22 @@ class HostRole implements Role {
     this.#learning.forgetPortless(plan.rdid);
   }
 
+  inspect(rdid: string): Finding[] {
+    return this.#ports.inspect(rdid).map((found) => ({ rdid, kind: 'port', ...found }));
+  }
+
+  forget(): void {
+    // Ports are looked at each time.
+  }
+
+  inspectNode(): Finding[] {
+    return [];
+  }
+
+  async mendNode(): Promise<void> {
+    // Everything of a host belongs to a domain.
+  }
+
   async remove(rdid: string): Promise<void> {
     this.#ports.forget(rdid);
     this.#announcements.forget(rdid);
@@ -98,6 +116,14 @@ class HostRole implements Role {
 
   portTrouble(name: string): PortTrouble | undefined {
     return this.#ports.trouble(name);
+  }
+
+  contextDrops(): number {
+    return 0;
+  }
+
+  learningCounts(): LearningCounts {
+    return this.#learning.counts;
   }
 
   warnings(): string[] {

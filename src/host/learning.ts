@@ -4,6 +4,7 @@
  * this node write only so often and only so many records.
  */
 import type { Logger } from 'pino';
+import type { LearningCounts } from '../api/operations.ts';
 import type { LearnedAddress } from '../encap/learned-addresses.ts';
 import { HnvError } from '../errors.ts';
 import { contains, firstUsable, isUnicastMac } from '../policy/address.ts';
@@ -47,16 +48,6 @@ export interface LearningParts {
   readonly onChange: (record: LearnedRecord) => void;
 }
 
-/** What came of the events since the start. */
-export interface LearningCounts {
-  learned: number;
-  /** Against the policy's rules: outside of the subnet, or the address of a static record. */
-  refused: number;
-  overLimit: number;
-  overRate: number;
-  aged: number;
-}
-
 /** Id of the record of a learned address. */
 export function learnedId(address: string): string {
   return `dynamic-${address.replaceAll(':', '-')}`;
@@ -66,6 +57,7 @@ export function learnedId(address: string): string {
 type Asked = Map<string, { seen: bigint; times: number }>;
 
 export class Learning {
+  /** What came of the events since the start. */
   readonly counts: LearningCounts = { learned: 0, refused: 0, overLimit: 0, overRate: 0, aged: 0 };
   readonly #parts: LearningParts;
   readonly #rate = new RateLimit(CHANGES_PER_SECOND);

@@ -127,6 +127,24 @@ export class HostPorts {
     this.#retries.delete(rdid);
   }
 
+  /** Ports of the domain that are otherwise than attach() made them, with what they have otherwise. */
+  inspect(rdid: string): { id: string; text: string }[] {
+    const { core, state, watch } = this.#parts;
+    const vsids = state.domains.get(rdid)?.virtualSubnets.keys() ?? [];
+    return [...vsids].flatMap((vsid) =>
+      [...(state.portsByVsid.get(vsid) ?? [])].flatMap((id) => {
+        const ifindex = this.#attached.get(id);
+        // What comes and goes is the hypervisor's, and the watch tells of it.
+        const link = watch.link(id);
+        if (ifindex === undefined || link?.ifindex !== ifindex || !isCurrent(id, link)) return [];
+        const found: { id: string; text: string }[] = [];
+        if (!core.isAttached('port', ifindex)) found.push({ id, text: `${id}: its program was missing` });
+        if (!isSilent(id)) found.push({ id, text: `${id}: IPv6 of the host was on` });
+        return found;
+      }),
+    );
+  }
+
   /** The port of that interface, when it is in the data plane. */
   joined(name: string): JoinedPort | undefined {
     return [...this.#joined.values()].find(({ plan }) => plan.interface === name);
@@ -177,7 +195,7 @@ export class HostPorts {
     if (link === undefined || !isCurrent(name, link)) return true;
     const { ifindex } = link;
     try {
-      if (this.#attached.get(name) !== ifindex) silenceHost(name);
+      silenceHost(name);
       if (core.attach('port', ifindex) === 'attached') log.debug({ interface: name, ifindex }, 'a port');
       this.#attached.set(name, ifindex);
       this.#refusals.delete(name);
@@ -218,13 +236,19 @@ function isCurrent(name: string, link: LinkDetails): boolean {
   return ifindexOf(name) === link.ifindex;
 }
 
+const silence = (name: string): string => `net/ipv6/conf/${name}/disable_ipv6`;
+
 /** Without IPv6 the host sends no router solicitations, reports or duplicate address probes to the VM. */
 function silenceHost(name: string): void {
-  const path = `net/ipv6/conf/${name}/disable_ipv6`;
+  if (!isSilent(name)) writeSysctl(silence(name), '1');
+}
+
+function isSilent(name: string): boolean {
   try {
-    if (readSysctl(path) !== '1') writeSysctl(path, '1');
+    return readSysctl(silence(name)) === '1';
   } catch (error) {
     // A kernel without IPv6 says nothing anyway.
-    if (!(error instanceof HnvError) || error.code !== 'HNV_KERNEL_FEATURE') throw error;
+    if (error instanceof HnvError && error.code === 'HNV_KERNEL_FEATURE') return true;
+    throw error;
   }
 }

@@ -56,16 +56,21 @@ export class BpfProgram {
 
   /** Pins the program at `path`, in place of whatever is pinned there; at no moment is there nothing. */
   pin(path: string): void {
-    // bpffs reserves dots, so the name of the temporary has none.
-    const temporary = `${path}__new`;
-    rmSync(temporary, { force: true });
-    const error = bpf_obj_pin(this.fd, temporary);
-    if (error < 0) throw bpfError(`pin program ${this.name} at ${path}`, error);
-    renameSync(temporary, path);
+    pinObject(this.fd, path);
   }
 
   /** Closes the descriptor of a program from openPinned(); the program of an object is closed with its object. */
   close(): void {
     if (this.#owned) closeSync(this.fd);
   }
+}
+
+/** Pins a program or a map, in place of whatever is pinned at `path`; at no moment is there nothing. */
+export function pinObject(fd: number, path: string): void {
+  // bpffs reserves dots, so the name of the temporary has none.
+  const temporary = `${path}__new`;
+  rmSync(temporary, { force: true });
+  const error = bpf_obj_pin(fd, temporary);
+  if (error < 0) throw bpfError(`pin ${path}`, error);
+  renameSync(temporary, path);
 }

@@ -2,8 +2,9 @@
  * Runs iproute2's `ip`, one command or many in one process (`-batch`), with its JSON for what it shows. Arguments are
  * never a shell's; in a batch they are words on a line, so they are checked to be nothing else.
  */
-import { spawn } from 'node:child_process';
 import { HnvError } from '../errors.ts';
+import { type Outcome, runProgram } from './child-process.ts';
+import { inNetns } from './netns.ts';
 
 export interface IpOptions {
   /** Named network namespace to work in; the process's own when undefined. */
@@ -16,12 +17,6 @@ export interface IpBatchOptions extends IpOptions {
 }
 
 type Command = readonly string[];
-
-interface Outcome {
-  status: number | null;
-  stdout: string;
-  stderr: string;
-}
 
 /** Runs one `ip` command. HNV_IPROUTE2 with what ip said when it fails. */
 export async function ip(args: Command, options: IpOptions = {}): Promise<void> {
@@ -63,7 +58,7 @@ export async function ipBatchJson(
 }
 
 async function runOne(flags: Command, args: Command, options: IpOptions): Promise<string> {
-  const outcome = await runIp([...namespaceFlags(options), ...flags, ...args], '');
+  const outcome = await runIp([...flags, ...args], '', options);
   if (outcome.status !== 0)
     throw new HnvError('HNV_IPROUTE2', `ip ${args.join(' ')}${where(options)}: ${complaint(outcome)}`);
   return outcome.stdout;
@@ -72,7 +67,7 @@ async function runOne(flags: Command, args: Command, options: IpOptions): Promis
 async function runBatch(flags: Command, commands: readonly Command[], options: IpOptions): Promise<string> {
   if (commands.length === 0) return '';
   const input = commands.map(batchLine).join('');
-  const outcome = await runIp([...namespaceFlags(options), ...flags, '-batch', '-'], input);
+  const outcome = await runIp([...flags, '-batch', '-'], input, options);
   if (outcome.status === 0) return outcome.stdout;
   throw new HnvError('HNV_IPROUTE2', `${batchComplaint(outcome, commands)}${where(options)}`);
 }
@@ -109,35 +104,23 @@ function complaint(outcome: Outcome): string {
   return outcome.stderr.trim() || `exit status ${outcome.status}`;
 }
 
-function namespaceFlags(options: IpOptions): string[] {
-  return options.netns === undefined ? [] : ['-n', options.netns];
-}
-
 function where(options: IpOptions): string {
   return options.netns === undefined ? '' : ` (in namespace ${options.netns})`;
 }
 
-function runIp(args: Command, input: string): Promise<Outcome> {
-  return new Promise((resolve, reject) => {
-    const child = spawn('ip', args, { stdio: ['pipe', 'pipe', 'pipe'] });
-    const stdout: Buffer[] = [];
-    const stderr: Buffer[] = [];
-    child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk));
-    child.stderr.on('data', (chunk: Buffer) => stderr.push(chunk));
-    // A process that ends before it has read everything breaks the pipe; its exit status tells why.
-    child.stdin.on('error', () => undefined);
-    child.stdin.end(input);
-    child.on('error', (cause) =>
-      reject(new HnvError('HNV_IPROUTE2', 'ip cannot be run; install the package iproute2.', { cause })),
+/**
+ * A process begins in the namespace of the thread that makes it. With `-n`, ip would mount a /sys of its own there, which
+ * takes the longer the more namespaces, and so mounts, there are.
+ */
+async function runIp(args: Command, input: string, { netns }: IpOptions): Promise<Outcome> {
+  try {
+    return await runProgram('ip', args, input, (start) =>
+      netns === undefined ? start() : inNetns(netns, start),
     );
-    child.on('close', (status) =>
-      resolve({
-        status,
-        stdout: Buffer.concat(stdout).toString(),
-        stderr: Buffer.concat(stderr).toString(),
-      }),
-    );
-  });
+  } catch (cause) {
+    if (cause instanceof HnvError && cause.code === 'HNV_NETNS') throw cause;
+    throw new HnvError('HNV_IPROUTE2', 'ip cannot be run; install the package iproute2.', { cause });
+  }
 }
 
 /**

@@ -7,36 +7,15 @@ import { constants } from 'node:os';
 import koffi from 'koffi';
 import { HnvError } from '../errors.ts';
 import { errnoText } from './libbpf.ts';
+import { MESSAGE_HEADER, NETLINK_ROUTE, netlinkReceive, netlinkSocket } from './netlink.ts';
 
-const libc = koffi.load('libc.so.6');
-const socket = libc.func('int socket(int domain, int type, int protocol)') as unknown as (
-  domain: number,
-  type: number,
-  protocol: number,
-) => number;
-const bind = libc.func('int bind(int fd, const void *address, unsigned int length)') as unknown as (
-  fd: number,
-  address: Uint8Array,
-  length: number,
-) => number;
-const recv = libc.func('long recv(int fd, void *buffer, size_t length, int flags)') as unknown as (
-  fd: number,
-  buffer: Uint8Array,
-  length: number,
-  flags: number,
-) => number | bigint;
-
-const { EAGAIN, EINTR, ENOBUFS } = constants.errno;
+const { EAGAIN, ENOBUFS } = constants.errno;
 
 const AF_UNSPEC = 0;
-const AF_NETLINK = 16;
-const SOCK_RAW_NONBLOCK_CLOEXEC = 3 | 0o4000 | 0o2000000;
-const NETLINK_ROUTE = 0;
 const RTMGRP_LINK = 1;
 const RTM_NEWLINK = 16;
 const RTM_DELLINK = 17;
 const IFLA_IFNAME = 3;
-const MESSAGE_HEADER = 16;
 const LINK_HEADER = 16;
 /** Of ifi_flags, from the beginning of a message. */
 const FLAGS_OFFSET = MESSAGE_HEADER + 8;
@@ -91,16 +70,7 @@ export class LinkMonitor {
 
   /** Calls back from now on; with undefined when the kernel had more to tell than was listened to: any may have changed. */
   constructor(onChange: (news: LinkNews[] | undefined) => void) {
-    this.#fd = socket(AF_NETLINK, SOCK_RAW_NONBLOCK_CLOEXEC, NETLINK_ROUTE);
-    if (this.#fd < 0) throw new HnvError('HNV_INTERNAL', `socket(AF_NETLINK): ${errnoText(koffi.errno())}`);
-    const address = Buffer.alloc(12);
-    address.writeUInt16LE(AF_NETLINK, 0);
-    address.writeUInt32LE(RTMGRP_LINK, 8);
-    if (bind(this.#fd, address, address.length) !== 0) {
-      const reason = errnoText(koffi.errno());
-      closeSync(this.#fd);
-      throw new HnvError('HNV_INTERNAL', `bind(AF_NETLINK): ${reason}`);
-    }
+    this.#fd = netlinkSocket(NETLINK_ROUTE, RTMGRP_LINK, false);
     this.#poll = koffi.node.poll(this.#fd, { readable: true }, () => {
       const news = this.#read();
       if (news === undefined || news.length > 0) onChange(news);
@@ -117,15 +87,11 @@ export class LinkMonitor {
     const news: LinkNews[] = [];
     let isOverrun = false;
     for (;;) {
-      const length = Number(recv(this.#fd, this.#buffer, BUFFER_BYTES, 0));
-      if (length >= 0) {
-        news.push(...linkNews(this.#buffer.subarray(0, length)));
-        continue;
-      }
-      const errno = koffi.errno();
-      if (errno === EAGAIN) return isOverrun ? undefined : news;
-      if (errno === ENOBUFS) isOverrun = true;
-      else if (errno !== EINTR) throw new HnvError('HNV_INTERNAL', `recv(AF_NETLINK): ${errnoText(errno)}`);
+      const length = netlinkReceive(this.#fd, this.#buffer);
+      if (length >= 0) news.push(...linkNews(this.#buffer.subarray(0, length)));
+      else if (length === -EAGAIN) return isOverrun ? undefined : news;
+      else if (length === -ENOBUFS) isOverrun = true;
+      else throw new HnvError('HNV_INTERNAL', `recv(AF_NETLINK): ${errnoText(length)}`);
     }
   }
 }

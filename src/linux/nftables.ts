@@ -4,6 +4,8 @@
  */
 import koffi from 'koffi';
 import { HnvError } from '../errors.ts';
+import { errnoText } from './libbpf.ts';
+import { attributes, NETLINK_NETFILTER, Netlink } from './netlink.ts';
 
 /** Address family of a table, as nftables names it. */
 export type NftFamily = 'ip' | 'ip6' | 'inet' | 'arp' | 'bridge' | 'netdev';
@@ -49,6 +51,11 @@ const nft_run_cmd_from_buffer = bind<(context: Context, commands: string) => num
 
 /** NFT_CTX_OUTPUT_JSON; in libnftables 1.0.6 it makes the input JSON too. */
 const OUTPUT_JSON = 1 << 4;
+/** NFNL_SUBSYS_NFTABLES and NFT_MSG_GETGEN. */
+const GET_GENERATION = (10 << 8) | 16;
+const NFTA_GEN_ID = 1;
+/** struct nfgenmsg: family, version, resource. */
+const GENERATION_BODY = new Uint8Array(4);
 /** Repetitions of a transaction that was interrupted; more would mean that it is no matter of chance. */
 const INTERRUPTIONS = 20;
 
@@ -79,6 +86,27 @@ export function nftList(what: { family: string; table: string }): NftObject[] | 
     );
     if (isThere) throw error;
     return undefined;
+  }
+}
+
+/**
+ * A number that every transaction in the current namespace changes, whoever makes it: while it stays, all rules do. A matter
+ * of microseconds, where a listing is one of milliseconds.
+ */
+export function nftGeneration(): number {
+  const netlink = new Netlink(NETLINK_NETFILTER);
+  let generation: number | undefined;
+  try {
+    const errno = netlink.ask(GET_GENERATION, GENERATION_BODY, (_type, data, at, end) => {
+      attributes(data, at + GENERATION_BODY.length, end, (type, from) => {
+        if (type === NFTA_GEN_ID) generation = data.readUInt32BE(from);
+      });
+    });
+    if (generation === undefined)
+      throw new HnvError('HNV_NFTABLES', `The generation of the rules cannot be read: ${errnoText(errno)}`);
+    return generation;
+  } finally {
+    netlink.close();
   }
 }
 

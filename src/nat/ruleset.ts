@@ -128,7 +128,8 @@ export function natState(rdid: string, plan: NatPlan | undefined, mtu: ContextMt
  * kernel gives them the conversation of the packet that they are about.
  *
  * Neighbours are permanent, so that no neighbour discovery comes in or goes out. Multicast listener reports, which the
- * kernel makes on every link with IPv6, end in `leaving`.
+ * kernel makes on every link with IPv6, end in `leaving`, and are not counted: nothing else goes to a group of the link,
+ * for the kernel forwards none of that.
  */
 const SKELETON = `
   set external {
@@ -171,6 +172,7 @@ const SKELETON = `
     oifname "${tenantLink}" ct state established,related accept
     oifname "${tenantLink}" ct status dnat accept
     oifname "lo" accept
+    ip6 daddr ff02::/16 drop
 `;
 
 const digest = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 32);

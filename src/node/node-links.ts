@@ -8,60 +8,32 @@ import { encodeInterfaceKey, encodeUplink } from '../encap/layout.generated.ts';
 import { HnvError } from '../errors.ts';
 import { ip, ipBatch } from '../linux/iproute2.ts';
 import { linkName } from '../linux/links.ts';
-import { addressFamily, addressOrder, macBytes } from '../policy/address.ts';
+import { macBytes } from '../policy/address.ts';
 import type { ProviderAddress, ProviderRoute } from '../policy/resources.ts';
 import { type Interface, readInterfaces } from './interfaces.ts';
 import { joinCommands } from './multicast-joins.ts';
+import { inspectLinks, type LinkFindings } from './node-links-inspection.ts';
+import {
+  type Absence,
+  type Carrier,
+  carrierOf,
+  isAbsence,
+  mtuWarnings,
+  type ProviderPlace,
+} from './provider-carriers.ts';
 import type { GroupMembership } from './provider-groups.ts';
 import { applyOwnLink, type OwnLink, orphanLinks, ownLink } from './provider-links.ts';
-import { applyRoutes, wantedRoutes } from './provider-routes.ts';
+import { applyRoutes, type Route, wantedRoutes } from './provider-routes.ts';
 import { ProviderTables } from './provider-tables.ts';
-
-/** Outer IP header, GRE with key, inner Ethernet: what NVGRE puts in front of an inner packet (RFC 7637). */
-const OVERHEAD_IPV4 = 42;
-const OVERHEAD_IPV6 = 62;
-/** What VMs have unless somebody sets another MTU. */
-const USUAL_MTU = 1500;
-
-export interface ProviderPlace {
-  ifindex: number;
-  /** Of the interface, bytes: what an outer packet may have, from its IP header on. */
-  mtu: number;
-  mac: string;
-}
+import { uplinkAddresses } from './uplink-addresses.ts';
 
 export interface UplinkPlace {
   ifindex: number;
   mtu: number;
 }
 
-/** Why a provider address has no place. */
-interface Absence {
-  reason: string;
-  /** It will have one by itself before long. */
-  isPassing: boolean;
-}
-
-interface Carrier {
-  place: ProviderPlace;
-  /** The interface that the address is on. */
-  name: string;
-  /** Where its frames come in: the interface that it is on, and the one below that; with the program for each. */
-  inbound: ReadonlyMap<number, 'provider' | 'vlan'>;
-}
-
-const overhead = (address: string): number => (addressFamily(address) === 4 ? OVERHEAD_IPV4 : OVERHEAD_IPV6);
-
-/** Largest inner packet that fits into one outer packet of the provider address, bytes. */
-export function innerMtu(place: ProviderPlace, address: string): number {
-  return place.mtu - overhead(address);
-}
-
-const isAbsence = (found: Carrier | Absence | undefined): found is Absence =>
-  found !== undefined && 'reason' in found;
-
 /** What of the encap core is used here. */
-export type LinkCore = Pick<EncapCore, 'map' | 'attach' | 'detach' | 'detachTag'>;
+export type LinkCore = Pick<EncapCore, 'map' | 'attach' | 'detach' | 'detachTag' | 'isAttached'>;
 
 export class NodeLinks {
   readonly #core: LinkCore;
@@ -69,6 +41,12 @@ export class NodeLinks {
   readonly #instance: string;
   readonly #uplinkName: string | undefined;
   #uplink: UplinkPlace | undefined;
+  #uplinkMac = '';
+  #uplinkAddresses: ReadonlyMap<string, string> = new Map();
+  /** Links of the node's own, by provider address. */
+  #ownLinks: ReadonlyMap<string, OwnLink> = new Map();
+  /** By id of the provider route. */
+  #routes: ReadonlyMap<string, Route> = new Map();
   /** By provider address. */
   #carriers = new Map<string, Carrier | Absence>();
   /** By id of the provider route. */
@@ -76,7 +54,13 @@ export class NodeLinks {
   #groups: readonly GroupMembership[] = [];
   /** Whether the groups are known: until then those of an earlier process stay. */
   #hasGroups = false;
+  /** Those that the links are members of; none while that changes. */
+  #members: readonly GroupMembership[] = [];
+  /** Groups of the map `providers`, with their interfaces. */
+  #joined: ReadonlyMap<string, number> = new Map();
   #attached = new Set<number>();
+  /** Whether attach() was called. */
+  #isAttached = false;
   /** Names of interfaces that had something of ours in this process's time. */
   readonly #touched = new Set<string>();
 
@@ -98,13 +82,18 @@ export class NodeLinks {
         `uplink.interface: there is no interface ${this.#uplinkName} on this machine.`,
       );
     this.#uplink = { ifindex: link.ifindex, mtu: link.mtu };
-    const mac = { mac: macBytes(link.mac), pad: new Uint8Array(2) };
-    this.#core.map('uplinks').update(encodeInterfaceKey({ ifindex: link.ifindex }), encodeUplink(mac));
+    this.#uplinkMac = link.mac;
+    this.#writeUplink();
   }
 
   /** Undefined in a role that has none. */
   get uplink(): UplinkPlace | undefined {
     return this.#uplink;
+  }
+
+  /** Addresses on the uplink that are no tenant's to have, with whose they are, as the end of a sentence. */
+  get uplinkAddresses(): ReadonlyMap<string, string> {
+    return this.#uplinkAddresses;
   }
 
   /**
@@ -130,7 +119,13 @@ export class NodeLinks {
         const reason = failures.get(address);
         const found: Carrier | Absence =
           reason === undefined
-            ? this.#carrierOf(address, links.get(address)?.name ?? value.interface, value, interfaces)
+            ? carrierOf(
+                address,
+                links.get(address)?.name ?? value.interface,
+                value,
+                interfaces,
+                this.#uplinkName,
+              )
             : { reason, isPassing: false };
         return [address, found];
       }),
@@ -147,7 +142,23 @@ export class NodeLinks {
     for (const { link } of routesWanted.values()) this.#touched.add(link);
     for (const carrier of this.#carriers.values()) if (!isAbsence(carrier)) this.#touched.add(carrier.name);
     this.#routeFailures = await applyRoutes(routesWanted, this.#touched);
+    this.#writeUplink();
+    [this.#ownLinks, this.#routes] = [links, routesWanted];
     if (this.#hasGroups) await this.#join();
+  }
+
+  /** Compares what there is with what applyProviders(), applyGroups() and attach() have made. Quick; changes nothing. */
+  inspect(): LinkFindings {
+    return inspectLinks(this.#core, this.#tables, {
+      ...{ carriers: this.#carriers, ownLinks: this.#ownLinks, routes: this.#routes },
+      ...{ routeFailures: this.#routeFailures, members: this.#members, joined: this.#joined },
+      ...{ touched: this.#touched, isAttached: this.#isAttached },
+      uplink: this.#uplink && {
+        ifindex: this.#uplink.ifindex,
+        entry: this.#uplinkEntry(),
+        addresses: this.#uplinkAddresses,
+      },
+    });
   }
 
   /**
@@ -173,6 +184,7 @@ export class NodeLinks {
       if (!isOurs && linkName(ifindex) !== undefined) this.#core.detach(ifindex);
     }
     this.#attached = new Set(wanted.keys());
+    this.#isAttached = true;
   }
 
   /** The place of a provider address; throws HNV_NETNS with the reason when it has none. */
@@ -210,16 +222,18 @@ export class NodeLinks {
 
   /** A sentence for each provider address behind which VMs cannot have the usual MTU. */
   warnings(): string[] {
-    return [...this.#carriers]
-      .sort(([a], [b]) => (addressOrder(a) < addressOrder(b) ? -1 : 1))
-      .flatMap(([address, found]) => {
-        if (isAbsence(found) || innerMtu(found.place, address) >= USUAL_MTU) return [];
-        const { mtu } = found.place;
-        return (
-          `Provider address ${address} on ${found.name}, whose MTU is ${mtu}, leaves VMs an MTU of ` +
-          `${innerMtu(found.place, address)}; for ${USUAL_MTU} the provider network would need ${USUAL_MTU + overhead(address)}.`
-        );
-      });
+    return mtuWarnings(this.#carriers);
+  }
+
+  #uplinkEntry(): Uint8Array {
+    return encodeUplink({ mac: macBytes(this.#uplinkMac), pad: new Uint8Array(2) });
+  }
+
+  #writeUplink(): void {
+    if (this.#uplink === undefined) return;
+    const key = encodeInterfaceKey({ ifindex: this.#uplink.ifindex });
+    this.#core.map('uplinks').update(key, this.#uplinkEntry());
+    this.#uplinkAddresses = uplinkAddresses(this.#uplink.ifindex);
   }
 
   /** The reasons of those that could not be made, by address. */
@@ -256,39 +270,6 @@ export class NodeLinks {
       );
   }
 
-  #carrierOf(
-    address: string,
-    name: string,
-    value: ProviderAddress,
-    interfaces: ReadonlyMap<string, Interface>,
-  ): Carrier | Absence {
-    const failed = (reason: string): Absence => ({ reason, isPassing: false });
-    const link = interfaces.get(name);
-    if (link === undefined) return failed(`There is no interface ${name} on this machine.`);
-    if (name === this.#uplinkName)
-      return failed(`${name} is the uplink; provider and uplink programs cannot share an interface.`);
-    const found = link.addresses.find((one) => one.address === address);
-    if (found === undefined) return failed(`The interface ${name} does not have the address ${address}.`);
-    if (found.detection === 'failed')
-      return failed(
-        `${address} is also another machine's on the network of ${name} (IPv6 duplicate address detection).`,
-      );
-    if (found.detection === 'running')
-      return {
-        reason: `IPv6 duplicate address detection of ${address} on ${name} is under way.`,
-        isPassing: true,
-      };
-    const below = name === value.interface ? undefined : interfaces.get(value.interface);
-    return {
-      place: { ifindex: link.ifindex, mtu: link.mtu, mac: link.mac },
-      name,
-      inbound: new Map([
-        [link.ifindex, value.vlanId === undefined ? 'provider' : 'vlan'],
-        ...(below === undefined ? [] : [[below.ifindex, 'provider'] as const]),
-      ]),
-    };
-  }
-
   /** Interfaces of the map are ones that an earlier process may have attached programs to. */
   #rememberAttached(): void {
     for (const ifindex of this.#tables.interfaces()) this.#remember(ifindex);
@@ -305,8 +286,8 @@ export class NodeLinks {
     links: ReadonlyMap<string, OwnLink>,
     interfaces: ReadonlyMap<string, Interface>,
   ): Promise<void> {
-    const names = new Set([...links.values()].map(({ name }) => name));
-    for (const { name, parent = '' } of orphanLinks(this.#instance, names, interfaces)) {
+    const wanted = new Map([...links.values()].map(({ name, parent }) => [name, parent]));
+    for (const { name, parent = '' } of orphanLinks(this.#instance, wanted, interfaces)) {
       const below = interfaces.get(parent);
       if (below !== undefined) this.#remember(below.ifindex);
       await ip(['link', 'delete', 'dev', name]);
@@ -331,8 +312,12 @@ export class NodeLinks {
       this.#touched.add(carrier.name);
     }
     this.#rememberAttached();
+    this.#members = [];
+    const groups = this.#groups;
     const commands = joinCommands(wanted, await readInterfaces(), this.#touched);
     await ipBatch(commands);
+    this.#members = groups;
     this.#tables.setGroups(entries);
+    this.#joined = entries;
   }
 }

@@ -1,10 +1,9 @@
 /** What gateway and host have in common: puts store, data plane, role and API together, and takes care of start and stop. */
-import { chmodSync, readFileSync, rmSync } from 'node:fs';
-import type { FastifyInstance } from 'fastify';
 import { type Logger, pino } from 'pino';
 import { buildApp } from '../api/app.ts';
+import { Certificate } from '../api/certificate.ts';
+import { openListeners } from '../api/listeners.ts';
 import type { Config, RoleName } from '../config/config.ts';
-import type { ListenAddress } from '../config/listen-address.ts';
 import { EncapCore } from '../encap/core.ts';
 import { DropSamples } from '../encap/drop-samples.ts';
 import { DomainTables } from '../encap/tables.ts';
@@ -12,13 +11,17 @@ import { ensureBpffs } from '../linux/bpffs.ts';
 import { probeFeatures, requireFeatures } from '../linux/features.ts';
 import { openStore } from '../store/sqlite.ts';
 import type { Store } from '../store/store.ts';
+import { programVersion } from '../version.ts';
+import { Drift } from './drift.ts';
+import { Journal } from './journal.ts';
 import { LinkWatch } from './link-watch.ts';
 import { NodeLinks } from './node-links.ts';
+import { NodeStatuses } from './node-statuses.ts';
 import { nodeOperations } from './operations.ts';
 import { ProviderGroups } from './provider-groups.ts';
 import { Reconciler } from './reconciler.ts';
 import type { Role } from './role.ts';
-import { Sequencer, type Work } from './sequencer.ts';
+import { Sequencer, type TellStatus, type Work } from './sequencer.ts';
 
 /** What a role is made from. */
 export interface NodeParts {
@@ -38,17 +41,6 @@ export interface RoleDescription {
   /** Whether every interface of the machine may matter to the role, and not the node's own alone. */
   readonly watchesAllLinks: boolean;
   readonly create: (parts: NodeParts) => Role;
-}
-
-function programVersion(): string {
-  return JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version;
-}
-
-/** A socket file outlives a killed process; that nobody else has it follows from the store, which is ours alone by now. */
-async function listen(app: FastifyInstance, address: ListenAddress): Promise<void> {
-  if ('path' in address) rmSync(address.path, { force: true });
-  await app.listen(address);
-  if ('path' in address) chmodSync(address.path, 0o600);
 }
 
 /** Logs each warning when it appears. */
@@ -73,12 +65,15 @@ class WarningLog {
 export async function runNode(config: Config, description: RoleDescription): Promise<void> {
   const started = new Date();
   const log = pino({ level: config.log.level });
+  const { listen, tls, ...limits } = config.api;
+  const certificate = tls === undefined ? undefined : new Certificate(tls, log);
   ensureBpffs(); // a fresh machine may have it unmounted, which is no lack of the kernel's
   const features = probeFeatures();
   requireFeatures(features);
   for (const { name, present, note } of features) if (!present) log.warn({ feature: name }, note);
 
-  const store = openStore({ path: config.store.path, capacity: config.capacity });
+  const store = await openStore({ path: config.store.path, capacity: config.capacity, audit: config.audit });
+  const journal = new Journal(store);
   const core = EncapCore.open(config.instance, config.capacity);
   const drops = new DropSamples(core.map('drop_samples'));
   const links = new NodeLinks(core, config.instance, description.uplink);
@@ -101,29 +96,39 @@ export async function runNode(config: Config, description: RoleDescription): Pro
   const reconciler = new Reconciler(tables, role, groups);
   const warningLog = new WarningLog(log);
   let ready = false;
+  const tellStatus: TellStatus = (key, status) => journal.noteStatus(key, status, !ready);
+  const nodeStatuses = new NodeStatuses(store, links, tellStatus);
   const work: Work = {
     applyNode: async () => {
       role.applyNode(store.state);
       await links.applyProviders(store.state.providerAddresses, store.state.providerRoutes);
+      nodeStatuses.look();
       if (ready) links.attach();
       warningLog.show(links.warnings());
       links.requireProviders();
     },
-    applyDomain: (rdid) => reconciler.apply(rdid, store.state),
+    applyDomain: (rdid) => {
+      drift.lookBefore(rdid);
+      return reconciler.apply(rdid, store.state);
+    },
   };
-  const sequencer = new Sequencer(store, work, log);
+  const sequencer = new Sequencer(store, work, log, tellStatus);
+  const drift = new Drift({ ...{ store, core, tables, links, role, sequencer, log }, events: journal });
   const version = programVersion();
   const app = buildApp({
     store,
     version,
+    limits,
     logger: log,
     operations: nodeOperations({
-      ...{ store, core, drops, links, role, sequencer, features, version, started },
+      ...{ store, core, drops, links, role, sequencer, drift, journal, features, version, started },
       instance: config.instance,
+      storePath: config.store.path,
       isReady: () => ready,
+      apiWarning: () => certificate?.warning,
     }),
   });
-  await listen(app, config.api.listen);
+  await openListeners(app, listen, certificate === undefined ? {} : { certificate });
   const { instance } = config;
   log.info({ role: role.name, instance, revision: store.revision }, `hnvgw ${role.name} has started`);
 
@@ -133,17 +138,21 @@ export async function runNode(config: Config, description: RoleDescription): Pro
   links.attach();
   core.discardOtherGenerations();
   ready = true;
+  drift.start();
   log.info({ routingDomains: sequencer.counts() }, 'the kernel has what the store says');
 
   await new Promise<void>((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve());
   });
   log.info('stopping; the data plane goes on');
+  certificate?.close();
   await app.close();
   await watch.close();
+  await drift.close();
   await sequencer.stop();
   await role.close();
   await drops.close();
-  store.close();
+  journal.close();
+  await store.close();
   core.close();
 }

@@ -1,4 +1,5 @@
 /** The API's questions, answered from the data plane and the sequencer of this process. */
+import { statSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import type {
   DomainCounters,
@@ -6,6 +7,8 @@ import type {
   NodeStatus,
   Operations,
   ResourceStatus,
+  SettledStatus,
+  WaitedFor,
 } from '../api/operations.ts';
 import type { EncapCore } from '../encap/core.ts';
 import type { DropSamples, SampledDrop } from '../encap/drop-samples.ts';
@@ -13,7 +16,10 @@ import { readStats } from '../encap/stats.ts';
 import type { KernelFeature } from '../linux/features.ts';
 import { linkName } from '../linux/links.ts';
 import type { ResourceKey, Store } from '../store/store.ts';
+import type { Drift } from './drift.ts';
+import type { Journal } from './journal.ts';
 import type { NodeLinks } from './node-links.ts';
+import { findProblems } from './problems.ts';
 import type { Role } from './role.ts';
 import type { Sequencer } from './sequencer.ts';
 
@@ -24,22 +30,36 @@ export interface OperationsSources {
   links: NodeLinks;
   role: Role;
   sequencer: Sequencer;
+  drift: Drift;
+  journal: Journal;
   features: readonly KernelFeature[];
   version: string;
   instance: string;
+  storePath: string;
   /** When this process began, for the status of what it found in place. */
   started: Date;
   isReady: () => boolean;
+  /** What the API itself has to say to an operator. */
+  apiWarning: () => string | undefined;
 }
 
 /** How often a provider address or a port that is on its way is looked at. */
 const POLL_MS = 50;
 
 /** Kinds that ask for more than table entries: these alone wait when the role has no context for them (yet). */
-const CONTEXT_KINDS = new Set(['gateway', 'nat']);
+const CONTEXT_KIND_NAMES = ['gateway', 'nat'] as const;
+const CONTEXT_KINDS: ReadonlySet<string> = new Set(CONTEXT_KIND_NAMES);
+
+/** Of the store's file, and of what SQLite has not moved into it yet. */
+function storeBytes(path: string): number {
+  return [path, `${path}-wal`].reduce(
+    (sum, file) => sum + (statSync(file, { throwIfNoEntry: false })?.size ?? 0),
+    0,
+  );
+}
 
 export function nodeOperations(from: OperationsSources): Operations {
-  const { store, core, drops, links, role, sequencer } = from;
+  const { store, core, drops, links, role, sequencer, drift } = from;
   const since = from.started.toISOString();
 
   function providerStatus(address: string): ResourceStatus {
@@ -59,16 +79,21 @@ export function nodeOperations(from: OperationsSources): Operations {
     const trouble = role.portTrouble(name);
     const vsid = store.state.ports.get(name)?.virtualSubnetId;
     if (vsid === undefined) return { ...(trouble ?? { state: 'ready' }), since };
-    const status = sequencer.status(store.state.vsidOwners.get(vsid) ?? '', revision);
+    const status = sequencer.status(store.state.vsidOwners.get(vsid) ?? '', revision, 'port', name);
     return status.state !== 'ready' || trouble === undefined ? status : { ...status, ...trouble };
   }
 
   function resourceStatus(key: ResourceKey, revision: number): ResourceStatus {
+    const status = statusOf(key, revision);
+    return status.state === 'ready' ? (drift.status(key) ?? status) : status;
+  }
+
+  function statusOf(key: ResourceKey, revision: number): ResourceStatus {
     const id = key.id ?? '';
     if (key.kind === 'providerAddress') return providerStatus(id);
     if (key.kind === 'providerRoute') return routeStatus(id, revision);
     if (key.kind === 'port') return portStatus(id, revision);
-    const status = sequencer.status(key.rdid ?? '', revision);
+    const status = sequencer.status(key.rdid ?? '', revision, key.kind, key.id);
     if (status.state !== 'ready' || !CONTEXT_KINDS.has(key.kind)) return status;
     const pending = sequencer.pendingReasons(key.rdid ?? '');
     return pending.length === 0 ? status : { ...status, state: 'pending', reason: pending.join(' ') };
@@ -96,9 +121,45 @@ export function nodeOperations(from: OperationsSources): Operations {
     return [vsidOwners.get(port.virtualSubnetId ?? 0) ?? ''];
   }
 
+  /** Waits until what can be said of all of them is final, or the time is over. */
+  async function settle(all: readonly WaitedFor[], revision: number, timeoutMs: number): Promise<void> {
+    const end = performance.now() + timeoutMs;
+    const names = new Set(all.flatMap(({ key }) => worksOn(key)));
+    await Promise.all([...names].map((name) => sequencer.settled(name, revision, timeoutMs)));
+    // Duplicate address detection takes more than one try, and ends by itself; a port's interface comes when it comes.
+    const mayTakeTries = all.filter(
+      ({ key: { kind, id = '' } }) =>
+        (kind === 'providerAddress' && store.state.providerAddresses.has(id)) ||
+        (kind === 'port' && store.state.ports.has(id)),
+    );
+    const isPending = ({ key, revision }: WaitedFor) => resourceStatus(key, revision).state === 'pending';
+    while (performance.now() < end && mayTakeTries.some(isPending)) await delay(POLL_MS);
+  }
+
+  function settledStatus({ key, revision }: WaitedFor): SettledStatus {
+    const { rdid } = key;
+    const status = resourceStatus(key, revision);
+    // Of a domain that has gone there is nothing to tell once it is out of the kernel.
+    const hasGone = key.kind === 'routingDomain' && !store.state.domains.has(rdid ?? '');
+    if (hasGone && status.state === 'pending' && !sequencer.isBusy(rdid ?? ''))
+      return { state: 'ready', notReady: [] };
+    if (key.kind !== 'routingDomain' || rdid === undefined || status.state !== 'ready') {
+      return { state: status.state, notReady: status.state === 'ready' ? [] : [{ key, status }] };
+    }
+    const failures = sequencer.failures(rdid);
+    if (failures.length > 0) return { state: 'failed', notReady: failures };
+    const domain = store.state.domains.get(rdid);
+    const pending = CONTEXT_KIND_NAMES.filter((kind) => domain?.[kind] !== undefined)
+      .map((kind) => ({ key: { kind, rdid }, status: resourceStatus({ kind, rdid }, revision) }))
+      .filter((part) => part.status.state === 'pending');
+    return { state: pending.length > 0 ? 'pending' : 'ready', notReady: pending };
+  }
+
   return {
+    events: from.journal,
     resourceStatus,
     nodeStatus(): NodeStatus {
+      const learning = role.learningCounts();
       const rdids = new Map([...store.state.domains.values()].map(({ handle, rdid }) => [handle, rdid]));
       return {
         version: from.version,
@@ -108,28 +169,33 @@ export function nodeOperations(from: OperationsSources): Operations {
         appliedRevision: sequencer.appliedRevision,
         revision: store.revision,
         routingDomains: sequencer.counts(),
-        warnings: [...links.warnings(), ...role.warnings()],
+        warnings: [from.apiWarning() ?? [], links.warnings(), role.warnings(), drift.warnings()].flat(),
         features: from.features.map(({ name, present, note }) => ({ name, present, note })),
         unattributedDrops: readStats(core.map('stats'), 0).drops,
         recentDrops: drops.recent().map((sample) => dropSample(sample, rdids)),
+        started: since,
+        uptimeSeconds: Math.floor((Date.now() - from.started.getTime()) / 1000),
+        storeBytes: storeBytes(from.storePath),
+        sequencer: { queueLength: sequencer.queueLength, retries: sequencer.retries },
+        drift: { ...from.journal.drift },
+        ...(learning === undefined ? {} : { learning: { ...learning } }),
+        problems: findProblems(store.state, settledStatus),
       };
     },
+    isReady: from.isReady,
+    contextDrops: (rdid) => role.contextDrops(rdid),
     domainCounters(rdid: string): DomainCounters {
       const handle = store.state.domains.get(rdid)?.handle;
       if (handle === undefined) throw new Error(`no such domain: ${rdid}`);
       return readStats(core.map('stats'), handle);
     },
     async settled(key, revision, timeoutMs): Promise<ResourceStatus> {
-      const end = performance.now() + timeoutMs;
-      await Promise.all(worksOn(key).map((name) => sequencer.settled(name, revision, timeoutMs)));
-      let status = resourceStatus(key, revision);
-      // Duplicate address detection takes more than one try, and ends by itself; a port's interface comes when it comes.
-      const mayTakeTries = key.kind === 'providerAddress' || key.kind === 'port';
-      while (mayTakeTries && status.state === 'pending' && performance.now() < end) {
-        await delay(POLL_MS);
-        status = resourceStatus(key, revision);
-      }
-      return status;
+      await settle([{ key, revision }], revision, timeoutMs);
+      return resourceStatus(key, revision);
+    },
+    async allSettled(all, revision, timeoutMs): Promise<SettledStatus[]> {
+      await settle(all, revision, timeoutMs);
+      return all.map(settledStatus);
     },
   };
 }

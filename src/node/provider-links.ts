@@ -11,6 +11,7 @@ import { HnvError } from '../errors.ts';
 import { isProviderLink, providerLink } from '../gateway/names.ts';
 import { ip, ipBatch } from '../linux/iproute2.ts';
 import { ifindexOf } from '../linux/links.ts';
+import type { RouteNetlink } from '../linux/rtnetlink.ts';
 import { readSysctl, writeSysctl } from '../linux/sysctl.ts';
 import { addressFamily } from '../policy/address.ts';
 import type { ProviderAddress } from '../policy/resources.ts';
@@ -74,14 +75,18 @@ export async function applyOwnLink(
   await ipBatch(openCommands(link, usable, parent.mtu));
 }
 
-/** Links of this instance that no provider address asks for, of those that are there. */
+/**
+ * Links of this instance that no provider address asks for, of those that are there: also one that is to be over another
+ * interface, which may not be there. `wanted` has the interface below by the link's name.
+ */
 export function orphanLinks(
   instance: string,
-  wanted: ReadonlySet<string>,
+  wanted: ReadonlyMap<string, string>,
   interfaces: ReadonlyMap<string, Interface>,
 ): Interface[] {
   return [...interfaces.values()].filter(
-    ({ name, kind }) => kind === 'macvlan' && isProviderLink(instance, name) && !wanted.has(name),
+    ({ name, kind, parent }) =>
+      kind === 'macvlan' && isProviderLink(instance, name) && wanted.get(name) !== parent,
   );
 }
 
@@ -97,13 +102,50 @@ async function create(link: OwnLink, parent: Interface): Promise<void> {
  * no other of IPv6. The interface below stops answering ARP for the link's address, which would lead senders past the
  * link's MAC and tag: it is the one setting of it that is changed.
  */
-function applySysctls({ name, address, parent }: OwnLink): void {
-  const parentAnswers = `net/ipv4/conf/${parent}/arp_ignore`;
+function applySysctls(link: OwnLink): void {
+  const parentAnswers = answersOf(link.parent);
   if (readSysctl(parentAnswers) === '0') writeSysctl(parentAnswers, '1');
-  if (addressFamily(address) === 4) writeSysctl(`net/ipv6/conf/${name}/addr_gen_mode`, NO_LINK_LOCAL);
-  writeSysctl(`net/ipv6/conf/${name}/accept_ra`, '0');
-  writeSysctl(`net/ipv4/conf/${name}/arp_ignore`, '1');
-  writeSysctl(`net/ipv4/conf/${name}/arp_announce`, '2');
+  for (const [path, value] of settingsOf(link)) writeSysctl(path, value);
+}
+
+const answersOf = (parent: string): string => `net/ipv4/conf/${parent}/arp_ignore`;
+
+function settingsOf({ name, address }: OwnLink): [path: string, value: string][] {
+  return [
+    ...(addressFamily(address) === 4
+      ? [[`net/ipv6/conf/${name}/addr_gen_mode`, NO_LINK_LOCAL] as [string, string]]
+      : []),
+    [`net/ipv6/conf/${name}/accept_ra`, '0'],
+    [`net/ipv4/conf/${name}/arp_ignore`, '1'],
+    [`net/ipv4/conf/${name}/arp_announce`, '2'],
+  ];
+}
+
+/** What a link that applyOwnLink() has made has otherwise, as parts of a sentence. */
+export function inspectOwnLink(reading: RouteNetlink, link: OwnLink): string[] {
+  const parent = reading.link(link.parent);
+  if (parent === undefined) return []; // the watch tells of it
+  const { name, address, prefixLength, mac } = link;
+  const found = reading.link(name);
+  if (found === undefined) return [`the link ${name} was missing`];
+  const texts: string[] = [];
+  if (found.below !== parent.ifindex) texts.push(`the link ${name} was on another one`);
+  if (!found.isUp) texts.push(`the link ${name} was down`);
+  if (found.mac !== mac) texts.push(`the link ${name} had the MAC ${found.mac}`);
+  if (found.mtu !== parent.mtu) texts.push(`the link ${name} had the MTU ${found.mtu}`);
+  const addresses = reading.addresses(found.ifindex).filter(({ isGroup }) => !isGroup);
+  const isWanted = (have: { address: string; prefixLength: number }): boolean =>
+    have.address === address && have.prefixLength === prefixLength;
+  if (!addresses.some(isWanted)) texts.push(`the address ${address}/${prefixLength} of ${name} was missing`);
+  for (const have of addresses)
+    if (!isWanted(have) && !have.address.startsWith('fe80:'))
+      texts.push(`${name} had the address ${have.address}/${have.prefixLength}`);
+  for (const [path, value] of settingsOf(link)) {
+    const now = readSysctl(path);
+    if (now !== value) texts.push(`the setting ${path} was ${now}`);
+  }
+  if (readSysctl(answersOf(link.parent)) === '0') texts.push(`the setting ${answersOf(link.parent)} was 0`);
+  return texts;
 }
 
 /** From the link as it was found, undefined when it has just been made, to what is wanted. */

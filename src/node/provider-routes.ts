@@ -5,6 +5,8 @@
  */
 import { HnvError } from '../errors.ts';
 import { ip, ipBatch, ipJson } from '../linux/iproute2.ts';
+import { linkName } from '../linux/links.ts';
+import type { RouteNetlink } from '../linux/rtnetlink.ts';
 import { addressFamily, contains, prefixAround } from '../policy/address.ts';
 import type { ProviderAddress, ProviderRoute } from '../policy/resources.ts';
 import { ownLink } from './provider-links.ts';
@@ -15,7 +17,7 @@ export const ROUTE_PROTOCOL = '234';
 /** What the kernel makes of an IPv6 route's metric 0 (IP6_RT_PRIO_USER). */
 const DEFAULT_METRIC_IPV6 = 1024;
 
-interface Route {
+export interface Route {
   /** Canonical prefix. */
   destination: string;
   nextHop: string;
@@ -81,6 +83,33 @@ async function presentRoutes(): Promise<Route[]> {
       metric: metric ?? 0,
     }));
   return [...read(await show('-4'), '0.0.0.0/0', 32), ...read(await show('-6'), '::/0', 128)];
+}
+
+/**
+ * What the machine has otherwise than the routes of the ids in `present`, and than no other routes of our protocol over
+ * `interfaces`.
+ */
+export function inspectRoutes(
+  reading: RouteNetlink,
+  wanted: ReadonlyMap<string, Route>,
+  present: ReadonlySet<string>,
+  interfaces: ReadonlySet<string>,
+): { id?: string; text: string }[] {
+  const found = new Set(
+    reading.routes(Number(ROUTE_PROTOCOL)).flatMap(({ destination, gateway = '', ifindex, metric }) => {
+      const link = linkName(ifindex) ?? '';
+      return interfaces.has(link) ? textOf({ destination, nextHop: gateway, link, metric }) : [];
+    }),
+  );
+  const texts = new Map([...wanted].map(([id, route]) => [textOf(route), id]));
+  return [
+    ...[...texts].flatMap(([text, id]) =>
+      present.has(id) && !found.has(text) ? { id, text: `the provider route ${id} was missing` } : [],
+    ),
+    ...[...found].flatMap((text) =>
+      texts.has(text) ? [] : { text: `a route of protocol ${ROUTE_PROTOCOL} was there: ${text}` },
+    ),
+  ];
 }
 
 function command(verb: 'add' | 'replace' | 'del', route: Route): string[] {

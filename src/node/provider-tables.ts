@@ -60,6 +60,34 @@ export class ProviderTables {
     for (const [key] of map.entries()) if (!keep.has(hex(key))) map.delete(key);
   }
 
+  /** What the maps have otherwise than these addresses and groups, and these tags; as parts of a sentence. */
+  differences(wanted: ReadonlyMap<string, number>, tags: readonly TaggedLink[]): string[] {
+    const compare = (name: string, entries: Map<string, string>): string[] => {
+      const found = new Map(
+        this.#map(name)
+          .entries()
+          .map(([key, value]) => [hex(key), hex(value)] as const),
+      );
+      const texts: string[] = [];
+      for (const [key, value] of entries)
+        if (found.get(key) !== value) texts.push(`an entry of the map ${name} was missing or changed`);
+      for (const key of found.keys())
+        if (!entries.has(key)) texts.push(`the map ${name} had an entry that is not hnvgw's`);
+      return texts;
+    };
+    const addresses = [...wanted].map(
+      ([address, ifindex]) =>
+        [
+          hex(encodeProviderKey({ address: addressBytes(address) })),
+          hex(encodeProvider({ ifindex })),
+        ] as const,
+    );
+    const vlans = tags.flatMap((tag) =>
+      vlanKeys(tag).map((key) => [hex(key), hex(encodeVlan({ vlan: tag.vlanId }))] as const),
+    );
+    return [...compare('providers', new Map(addresses)), ...compare('vlans', new Map(vlans))];
+  }
+
   #set(wanted: ReadonlyMap<string, number>, groups: boolean): void {
     const map = this.#map('providers');
     for (const [key] of map.entries()) {

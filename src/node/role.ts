@@ -1,8 +1,11 @@
 /** What a node does beside the encap core: the one thing in which a gateway and a host differ. */
+import type { LearningCounts } from '../api/operations.ts';
 import type { RoleName } from '../config/config.ts';
 import type { DomainAttachments } from '../encap/entries.ts';
 import type { DomainPlan } from '../policy/plan.ts';
 import type { DesiredState, DomainState } from '../policy/state.ts';
+import type { Finding } from './drift.ts';
+import type { Trouble } from './reconciler.ts';
 
 /** Why a port of the store is not in the data plane. */
 export interface PortTrouble {
@@ -18,12 +21,32 @@ export interface Role {
 
   /**
    * Makes what stands behind the core, or finds it, and says where the domain is joined to this node. Calls `fillTables`
-   * before a program that may be of a new generation takes packets of what was there before.
+   * before a program that may be of a new generation takes packets of what was there before. What cannot be made goes
+   * into `troubles`, and is left out of the answer when nothing can be joined to it.
    */
-  attach(plan: DomainPlan, fillTables: (attachments: DomainAttachments) => void): Promise<DomainAttachments>;
+  attach(
+    plan: DomainPlan,
+    fillTables: (attachments: DomainAttachments) => void,
+    troubles: Trouble[],
+  ): Promise<DomainAttachments>;
 
   /** Completes attach() when the tables have what the plan says: opens what is new, ends what the plan has no more. */
-  settle(plan: DomainPlan, attachments: DomainAttachments): Promise<void>;
+  settle(plan: DomainPlan, attachments: DomainAttachments, troubles: Trouble[]): Promise<void>;
+
+  /**
+   * What the kernel has of the domain otherwise than this process has made it, the tables apart. Nothing when that is not
+   * known, because it could not be made. Quick, and changes nothing.
+   */
+  inspect(rdid: string): Finding[];
+
+  /** Forgets what is known of the kernel's state of a domain: the next attach() looks at everything. */
+  forget(rdid: string): void;
+
+  /** As inspect(), of what the domains share. */
+  inspectNode(): Finding[];
+
+  /** Puts right what inspectNode() finds. */
+  mendNode(): Promise<void>;
 
   /** Ends what there is of a domain that the tables have no more. */
   remove(rdid: string): Promise<void>;
@@ -39,6 +62,12 @@ export interface Role {
 
   /** Undefined when the port works as it should. */
   portTrouble(name: string): PortTrouble | undefined;
+
+  /** Packets that the routing context of the domain dropped; 0 when the role has none. */
+  contextDrops(rdid: string): number;
+
+  /** What became of learned addresses; undefined for a role that learns none. */
+  learningCounts(): LearningCounts | undefined;
 
   /** What an operator should know about this role. */
   warnings(): string[];

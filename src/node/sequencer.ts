@@ -1,18 +1,28 @@
 /**
  * Follows the store and brings every change into the kernel: one domain at a time each, several domains side by side;
- * repeated changes collapse into the newest; a failure is retried with back-off and holds up nobody else. Knows for
- * each domain whether the kernel has caught up.
+ * repeated changes collapse into the newest; what fails is retried with back-off and holds up nothing else. Knows for
+ * each object whether the kernel has caught up.
+ *
+ * The event loop is given away between domains, and whoever changes one thing does not wait behind thousands of domains
+ * that a whole policy has changed, or that are only looked at again.
  */
 import type { Logger } from 'pino';
 import type { ResourceStatus } from '../api/operations.ts';
-import { HnvError } from '../errors.ts';
-import type { Store, StoreChange } from '../store/store.ts';
+import { ownTurn } from '../own-turn.ts';
+import type { ResourceKind } from '../policy/resources.ts';
+import type { ResourceKey, Store, StoreChange } from '../store/store.ts';
 import type { Reconciled } from './reconciler.ts';
+import { Retries } from './retries.ts';
+import { DomainProgress, sentence } from './status.ts';
+import { Waiters } from './waiters.ts';
 
-/** iproute2 processes mostly wait for the kernel: a few side by side keep it busy without starving the event loop. */
-const CONCURRENCY = 4;
-const RETRY_FIRST_MS = 100;
-const RETRY_LIMIT_MS = 30_000;
+/**
+ * What is waited for is mostly the kernel (RCU, the end of a namespace): some side by side keep it busy. Each has a few
+ * milliseconds of work that holds up the event loop, and all may come in one turn of it.
+ */
+const CONCURRENCY = 6;
+/** A commit of more domains than these is nobody's single change, and does not jump the queue. */
+const FEW_DOMAINS = 16;
 
 /** Stands for the node's own links where a domain would stand. */
 const NODE = '';
@@ -24,31 +34,23 @@ export interface Work {
   applyDomain(rdid: string): Promise<Reconciled>;
 }
 
-interface Progress {
-  /** Revision of the store that the last finished attempt saw. */
-  revision: number;
-  status: ResourceStatus;
-  pending: string[];
-  failures: number;
-}
-
-const now = (): string => new Date().toISOString();
-
-function sentence(error: unknown): string {
-  return error instanceof HnvError ? `${error.code}: ${error.message}` : String(error);
-}
+/** Gets told when the status of an object changes. */
+export type TellStatus = (key: ResourceKey, status: ResourceStatus) => void;
 
 export class Sequencer {
   readonly #store: Store;
   readonly #work: Work;
   readonly #log: Logger;
+  readonly #tell: TellStatus;
   /** Domains that must be applied, with the oldest revision that they have not caught up with. */
   readonly #dirty = new Map<string, number>();
+  /** Those of them that somebody waits for. */
+  readonly #urgent = new Set<string>();
   readonly #running = new Map<string, number>();
-  readonly #progress = new Map<string, Progress>();
-  readonly #waiters = new Map<string, Set<() => void>>();
-  readonly #timers = new Set<NodeJS.Timeout>();
-  /** The same for the node's own links. */
+  readonly #progress = new Map<string, DomainProgress>();
+  readonly #waiters = new Waiters();
+  readonly #retries = new Retries();
+  /** As #dirty, of the node's own links. */
   #nodeDirty: number | undefined;
   /** Revision of the newest commit that is known here. */
   #noted = 0;
@@ -57,13 +59,16 @@ export class Sequencer {
   #nodeFailures = 0;
   #nodeReason: string | undefined;
   #stopped = false;
+  /** The next domain is begun in the next turn of the event loop. */
+  #next: Promise<void> | undefined;
   #idle: (() => void)[] = [];
   #unsubscribe: () => void = () => {};
 
-  constructor(store: Store, work: Work, log: Logger) {
+  constructor(store: Store, work: Work, log: Logger, tell: TellStatus) {
     this.#store = store;
     this.#work = work;
     this.#log = log;
+    this.#tell = tell;
   }
 
   /** Takes up every domain of the store, and from then on every change. Resolves when each was tried once. */
@@ -80,8 +85,9 @@ export class Sequencer {
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#unsubscribe();
-    for (const timer of this.#timers) clearTimeout(timer);
+    this.#retries.stop();
     this.#dirty.clear();
+    this.#urgent.clear();
     this.#nodeDirty = undefined;
     await this.#whenIdle();
   }
@@ -90,6 +96,7 @@ export class Sequencer {
   again(rdid: string): void {
     if (this.#stopped || !this.#store.state.domains.has(rdid)) return;
     this.#mark([rdid], this.#store.revision + 1);
+    this.#urgent.add(rdid);
     this.#pump();
   }
 
@@ -99,6 +106,17 @@ export class Sequencer {
     this.#nodeDirty ??= this.#store.revision + 1;
     this.#mark(this.#store.state.domains.keys(), this.#store.revision + 1);
     this.#pump();
+  }
+
+  /** Whether the domain (`''`: the node's own links) is worked on, or is to be: what the kernel has may change at any time. */
+  isBusy(rdid: string): boolean {
+    if (this.#running.has(rdid) || this.#running.has(NODE)) return true;
+    return this.#nodeDirty !== undefined || this.#dirty.has(rdid);
+  }
+
+  /** Whether any object of the domain failed at the last try. */
+  hasFailed(rdid: string): boolean {
+    return this.#progress.get(rdid)?.summary === 'failed';
   }
 
   /** Newest revision of which everything older is in the kernel, or was tried and failed. */
@@ -113,19 +131,34 @@ export class Sequencer {
     return this.#nodeTried;
   }
 
-  /** How many domains are in each state. */
+  /** How many domains, and the node's own links, are worked on or wait for that. */
+  get queueLength(): number {
+    return this.#dirty.size + this.#running.size + (this.#nodeDirty === undefined ? 0 : 1);
+  }
+
+  /** How often something was tried again because it had failed, since the start. */
+  get retries(): number {
+    return this.#retries.count;
+  }
+
+  /** How many domains are in each state; one of which any object failed counts as failed. */
   counts(): { ready: number; pending: number; failed: number } {
     const counts = { ready: 0, pending: 0, failed: 0 };
-    for (const rdid of this.#store.state.domains.keys()) counts[this.status(rdid, 0).state]++;
+    for (const rdid of this.#store.state.domains.keys())
+      counts[this.#progress.get(rdid)?.summary ?? 'pending']++;
     return counts;
   }
 
-  /** Whether the kernel has what the domain was at `revision`. */
-  status(rdid: string, revision: number): ResourceStatus {
+  /** Whether the kernel has what an object of the domain was at `revision`. */
+  status(rdid: string, revision: number, kind: ResourceKind = 'routingDomain', id?: string): ResourceStatus {
     const progress = this.#progress.get(rdid);
-    if (progress === undefined || progress.revision < revision)
-      return { state: 'pending', since: progress?.status.since ?? now() };
-    return progress.status;
+    if (progress === undefined) return { state: 'pending', since: new Date().toISOString() };
+    return progress.status(revision, kind, id);
+  }
+
+  /** The objects of the domain that failed. */
+  failures(rdid: string): { key: ResourceKey; status: ResourceStatus }[] {
+    return this.#progress.get(rdid)?.failures ?? [];
   }
 
   /** What the domain asked for and does not have yet, though nothing failed. */
@@ -139,22 +172,7 @@ export class Sequencer {
       const dirty = rdid === NODE ? this.#nodeDirty : this.#dirty.get(rdid);
       return [this.#running.get(rdid), dirty].every((open) => open === undefined || open > revision);
     };
-    if (caughtUp()) return Promise.resolve();
-    return new Promise((resolve) => {
-      const waiters = this.#waiters.get(rdid) ?? new Set();
-      this.#waiters.set(rdid, waiters);
-      const done = (): void => {
-        clearTimeout(timer);
-        waiters.delete(check);
-        if (waiters.size === 0) this.#waiters.delete(rdid);
-        resolve();
-      };
-      const check = (): void => {
-        if (caughtUp()) done();
-      };
-      const timer = setTimeout(done, timeoutMs);
-      waiters.add(check);
-    });
+    return this.#waiters.wait(rdid, timeoutMs, caughtUp);
   }
 
   #note(change: StoreChange): void {
@@ -162,6 +180,7 @@ export class Sequencer {
     const oldest = this.#noted + 1;
     this.#noted = change.revision;
     this.#mark(change.domains, oldest);
+    if (change.domains.size <= FEW_DOMAINS) for (const rdid of change.domains) this.#urgent.add(rdid);
     if (change.node) {
       this.#nodeDirty ??= oldest;
       this.#mark(this.#store.state.domains.keys(), oldest);
@@ -182,14 +201,33 @@ export class Sequencer {
       if (this.#running.size === 0) void this.#runNode(this.#nodeDirty);
       return;
     }
-    for (const [rdid, revision] of this.#dirty) {
-      if (this.#running.size >= CONCURRENCY) return;
-      if (this.#running.has(rdid)) continue;
+    if (this.#running.size < CONCURRENCY && this.#candidate() !== undefined)
+      this.#next ??= ownTurn().then(() => {
+        this.#next = undefined;
+        this.#begin();
+      });
+    if (this.#running.size === 0) this.#announceIdle();
+  }
+
+  /** The domain that is next; one that is under way has its turn after that. */
+  #candidate(): string | undefined {
+    for (const queue of [this.#urgent, this.#dirty.keys()])
+      for (const rdid of queue) if (!this.#running.has(rdid)) return rdid;
+    return undefined;
+  }
+
+  #begin(): void {
+    // The node's links may have come in between.
+    const isFree = this.#nodeDirty === undefined && !this.#running.has(NODE);
+    const rdid = isFree && !this.#stopped ? this.#candidate() : undefined;
+    const revision = rdid === undefined ? undefined : this.#dirty.get(rdid);
+    if (rdid !== undefined && revision !== undefined) {
       this.#dirty.delete(rdid);
+      this.#urgent.delete(rdid);
       this.#running.set(rdid, revision);
       void this.#run(rdid);
     }
-    if (this.#running.size === 0) this.#announceIdle();
+    this.#pump();
   }
 
   /** The node's links change with no domain under way. */
@@ -208,67 +246,38 @@ export class Sequencer {
       if (reason !== this.#nodeReason)
         this.#log.error({ err: error }, 'cannot set up the node’s own interfaces');
       this.#nodeReason = reason;
-      this.#later(this.#nodeFailures++, () => {
+      this.#retries.later(NODE, this.#nodeFailures++, () => {
         this.#nodeDirty ??= this.#store.revision + 1;
+        this.#pump();
       });
     }
     this.#nodeTried = tried;
     this.#running.delete(NODE);
-    this.#wake(NODE);
+    this.#waiters.wake(NODE);
     this.#pump();
   }
 
   async #run(rdid: string): Promise<void> {
     const revision = this.#store.revision;
-    const before = this.#progress.get(rdid);
+    let outcome: Reconciled;
     try {
-      const { pending } = await this.#work.applyDomain(rdid);
-      this.#finish(rdid, { revision, pending, failures: 0, status: { state: 'ready', since: now() } });
+      outcome = await this.#work.applyDomain(rdid);
     } catch (error) {
-      const reason = sentence(error);
-      const failures = (before?.failures ?? 0) + 1;
-      if (before?.status.reason !== reason)
-        this.#log.error({ err: error, rdid }, 'cannot set up a routing domain');
-      this.#finish(rdid, {
-        revision,
-        pending: [],
-        failures,
-        status: { state: 'failed', reason, since: now() },
-      });
-      this.#later(failures - 1, () => {
+      outcome = { pending: [], troubles: [{ kind: 'routingDomain', error }] };
+    }
+    const progress = this.#progress.get(rdid) ?? new DomainProgress(rdid, this.#log, this.#tell);
+    const failures = progress.finish(revision, outcome);
+    if (failures === 0 && !this.#store.state.domains.has(rdid)) this.#progress.delete(rdid);
+    else this.#progress.set(rdid, progress);
+    if (failures > 0)
+      this.#retries.later(rdid, failures - 1, () => {
         // Every revision so far was tried, if in vain: what comes next is the first to wait for.
         this.#mark([rdid], this.#store.revision + 1);
-      });
-    }
-    this.#running.delete(rdid);
-    this.#wake(rdid);
-    this.#pump();
-  }
-
-  #finish(rdid: string, progress: Progress): void {
-    const { status } = this.#progress.get(rdid) ?? {};
-    // The time is that of the change: a state that goes on keeps it.
-    if (status?.state === progress.status.state && status.reason === progress.status.reason)
-      progress.status.since = status.since;
-    const gone = progress.status.state === 'ready' && !this.#store.state.domains.has(rdid);
-    if (gone) this.#progress.delete(rdid);
-    else this.#progress.set(rdid, progress);
-  }
-
-  #later(failures: number, prepare: () => void): void {
-    const timer = setTimeout(
-      () => {
-        this.#timers.delete(timer);
-        prepare();
         this.#pump();
-      },
-      Math.min(RETRY_FIRST_MS * 2 ** failures, RETRY_LIMIT_MS),
-    );
-    this.#timers.add(timer);
-  }
-
-  #wake(rdid: string): void {
-    for (const check of [...(this.#waiters.get(rdid) ?? [])]) check();
+      });
+    this.#running.delete(rdid);
+    this.#waiters.wake(rdid);
+    this.#pump();
   }
 
   #whenIdle(): Promise<void> {

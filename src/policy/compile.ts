@@ -42,9 +42,15 @@ export function compileDomain(domain: DomainState, node: CompileNode): DomainPla
     else plan.context = context;
   }
   if (domain.nat !== undefined) {
-    if (plan.context !== undefined) plan.nat = compileNat(domain.nat);
+    const { uplinkAddresses = new Map() } = node;
+    if (plan.context !== undefined) plan.nat = compileNat(domain.nat, uplinkAddresses);
     else if (domain.gateway !== undefined) pending.push('NAT waits for the gateway of the routing domain.');
     else pending.push('NAT waits for a gateway: the routing domain has none on this node.');
+    const withheld = domain.nat.externalAddresses.flatMap(({ ipAddress }) => {
+      const whose = uplinkAddresses.get(ipAddress);
+      return whose === undefined ? [] : `${ipAddress} is ${whose}, and cannot be an external address.`;
+    });
+    if (withheld.length > 0) plan.withheld = withheld;
   }
   return plan;
 }

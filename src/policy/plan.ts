@@ -114,6 +114,8 @@ export interface DomainPlan {
   /** Present when this node is the domain's gateway and has a provider address to be it with. */
   context?: ContextPlan;
   nat?: NatPlan;
+  /** A sentence for each external address that NAT asks for and is left out of `nat`. */
+  withheld?: string[];
   /** Why something that was asked for is not in this plan yet (for example, a gateway without provider address). */
   pending: string[];
 }

@@ -9,6 +9,13 @@ const CHANGED_BY_TRAFFIC = [
   ...['learned', 'learned_scratch', 'sightings'],
 ];
 
+/** Where the pins of the one generation are that a node has made. */
+export function generationDirectory(instance: string): string {
+  const generations = readdirSync(pinDirectory(instance));
+  if (generations.length !== 1) throw new Error(`${instance} has ${generations.length} generations`);
+  return `${pinDirectory(instance)}/${generations[0]}`;
+}
+
 /** Entries as `key value` in hexadecimal, sorted, of all maps that traffic leaves alone; of all generations. */
 export function mapEntries(instance: string): Record<string, string[]> {
   const directory = pinDirectory(instance);

@@ -8,10 +8,12 @@ import {
   contextCommands,
   desiredContext,
   freshContext,
-  readContext,
+  readInside,
+  readLinks,
 } from '../../src/gateway/context-state.ts';
 import { ip, ipBatch } from '../../src/linux/iproute2.ts';
 import { inNetns } from '../../src/linux/netns.ts';
+import { RouteNetlink } from '../../src/linux/rtnetlink.ts';
 import { writeSysctl } from '../../src/linux/sysctl.ts';
 import type { ContextPlan } from '../../src/policy/plan.ts';
 
@@ -111,9 +113,9 @@ async function newNamespace(want: ContextState): Promise<void> {
   );
 }
 
-/** What readContext() finds, without the root sides, which stand in the same namespace here. */
+/** What readInside() finds, without the root sides, which stand in the same namespace here. */
 async function found(): Promise<ContextState> {
-  const state = await readContext(netns);
+  const state = inNetns(netns, () => RouteNetlink.use((reading) => readInside(reading, readLinks(reading))));
   for (const link of ['rh', 'rx']) state.up.delete(link);
   return state;
 }

@@ -45,7 +45,8 @@ t.test(
 
     for (const [kind, breakers] of Object.entries(ruleBreakers)) {
       await t.test(`after all that ${kind} refuses the data plane is as before`, async (t) => {
-        for (const { what, method = 'PUT', path, body, status = 400, rule } of breakers) {
+        for (const { what, method = 'PUT', path, body, status = 400, rule, tenant } of breakers) {
+          if (tenant !== undefined) continue; // root, whose socket this is, may do that
           const answer = await node.api.request(method, path, body);
           t.match(answer, { status, body: { rule } }, what);
         }

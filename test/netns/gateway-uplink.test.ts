@@ -17,6 +17,8 @@ import { ping } from '../lab/vm.ts';
 /** On the shared link, and of the routed prefix. */
 const ON_LINK = '198.51.100.103';
 const ROUTED = '203.0.113.7';
+/** A tenant's that the machine takes for itself. */
+const ON_LINK_LATE = '198.51.100.104';
 /** The same, but nobody's. */
 const ON_LINK_NOBODYS = '198.51.100.177';
 const ROUTED_NOBODYS = '203.0.113.77';
@@ -133,5 +135,33 @@ t.test('the uplink', { timeout: 120_000 }, async (t) => {
     t.match(await ping(outside, UPLINK_ADDRESS, 2), { received: 2 });
     t.match(await ping(gateway.namespace, INTERNET_ADDRESS, 2), { received: 2 });
     t.match(await ask(gateway.namespace, `udp:${INTERNET_ADDRESS}:7000`), [{ address: UPLINK_ADDRESS }]);
+  });
+
+  await t.test('the node’s own address and its router’s are no tenant’s, now or later', async (t) => {
+    const natPath = `/v1/routing-domains/${CONTOSO.rdid}/nat`;
+    const natIs = (state: string) =>
+      until(`NAT is ${state}`, 15_000, async () => {
+        const { status } = (await gateway.api.get(natPath)) as { status: { state: string; reason?: string } };
+        return status.state === state && status;
+      });
+    await putNat(CONTOSO, [ON_LINK, UPLINK_ADDRESS, INTERNET_ADDRESS]);
+    const { reason } = await natIs('failed');
+    t.match(reason, `${UPLINK_ADDRESS} is an address of this node’s uplink ${UPLINK_NIC}`);
+    t.match(reason, `${INTERNET_ADDRESS} is the next hop of this node’s routes over ${UPLINK_NIC}`);
+    t.same(await whoHas(INTERNET_ADDRESS, '-b'), [], 'the gateway does not answer for its router');
+    t.match(await ping(gateway.namespace, INTERNET_ADDRESS, 2), { received: 2 });
+    t.match(await ask(gateway.namespace, `udp:${INTERNET_ADDRESS}:7000`), [{ address: UPLINK_ADDRESS }]);
+    t.match(await ask(outside, `udp:${ON_LINK}:80`), [{ server: 'contoso1' }], 'the others work');
+
+    await putNat(CONTOSO, [ON_LINK, ON_LINK_LATE]);
+    await natIs('ready');
+    t.match(await ask(outside, `udp:${ON_LINK_LATE}:80`), [{ server: 'contoso1' }]);
+    await gateway.namespace.ip('addr', 'add', `${ON_LINK_LATE}/32`, 'dev', UPLINK_NIC);
+    await natIs('failed');
+    t.same(await ask(outside, `udp:${ON_LINK_LATE}:80`, { timeoutMs: 300 }), [null]);
+    t.match(await ping(outside, ON_LINK_LATE, 1), { received: 1 }, 'it is the machine’s');
+    await gateway.namespace.ip('addr', 'del', `${ON_LINK_LATE}/32`, 'dev', UPLINK_NIC);
+    await natIs('ready');
+    t.match(await ask(outside, `udp:${ON_LINK_LATE}:80`), [{ server: 'contoso1' }]);
   });
 });

@@ -133,5 +133,5 @@ t.test('a single command that fails says so with its namespace', async (t) => {
     code: 'HNV_IPROUTE2',
     message: `ip link delete nope (in namespace ${netns}): Cannot find device "nope"`,
   });
-  await t.rejects(ipJson(['link', 'show'], { netns: 'no-such-namespace' }), { code: 'HNV_IPROUTE2' });
+  await t.rejects(ipJson(['link', 'show'], { netns: 'no-such-namespace' }), { code: 'HNV_NETNS' });
 });

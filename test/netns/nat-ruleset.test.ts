@@ -4,8 +4,9 @@ import t from 'tap';
 import { ip } from '../../src/linux/iproute2.ts';
 import { inNetns } from '../../src/linux/netns.ts';
 import { nftList, nftScript } from '../../src/linux/nftables.ts';
-import { applyNat as applyWithMtu } from '../../src/nat/nat.ts';
-import { conversationMark, natTable } from '../../src/nat/ruleset.ts';
+import { wantedListing } from '../../src/nat/listing.ts';
+import { applyNat as applyWithMtu, inspectNat } from '../../src/nat/nat.ts';
+import { conversationMark, natState, natTable } from '../../src/nat/ruleset.ts';
 import type { NatPlan, PortMappingPlan } from '../../src/policy/plan.ts';
 
 const netns = `nr${process.pid}`;
@@ -17,6 +18,15 @@ const [A6, B6] = ['2001:db8:100::101', '2001:db8:100::102'] as const;
 const MTU = { tenant: 1458, external: 1500 };
 const applyNat = (name: string, rdid: string, policy: NatPlan | undefined): string =>
   applyWithMtu(name, rdid, policy, MTU);
+
+/** What the ruleset has otherwise than the policy says. */
+function differences(
+  policy: NatPlan | undefined,
+  known?: number,
+): { differences: string[]; generation: number } {
+  const want = wantedListing(natState(RDID, policy, MTU));
+  return inNetns(netns, () => inspectNat(want, known));
+}
 
 type Listed = Record<
   string,
@@ -124,6 +134,7 @@ for (const [what, policy] of Object.entries(plans)) {
     const before = list();
     t.equal(applyNat(netns, RDID, policy), 'unchanged');
     t.same(list(), before);
+    t.same(differences(policy).differences, [], 'and nothing is otherwise than nft says of it');
     const count = (...sets: string[]): number => sets.flatMap((set) => elements(before, set)).length;
     t.equal(count('mappings', 'mappings6'), policy?.portMappings.length ?? 0);
     t.equal(count('external', 'external6'), policy?.externalAddresses.length ?? 0);
@@ -192,20 +203,47 @@ t.test('what a hand has changed in sets and source rules is put right', async (t
   const policy = plan([A, B, A6], mapping());
   applyNat(netns, RDID, policy);
   const right = meaning(list());
-  for (const damage of [
-    ['delete', 'element', 'inet', 'hnvgw', 'external', `{ ${B} }`],
-    ['add', 'element', 'inet', 'hnvgw', 'external', `{ ${C} }`],
-    ['delete', 'element', 'inet', 'hnvgw', 'external6', `{ ${A6} }`],
-    ['flush', 'chain', 'inet', 'hnvgw', 'source'],
-    ['flush', 'chain', 'inet', 'hnvgw', 'segments'],
-    ['flush', 'map', 'inet', 'hnvgw', 'mappings'],
-    ['add', 'element', 'inet', 'hnvgw', 'mappings', `{ ${A} . tcp . 22 . 0.0.0.0/0 : 10.1.1.11 . 22 }`],
-    ['flush', 'ruleset'],
-  ]) {
-    nft(...damage);
-    t.equal(applyNat(netns, RDID, policy), 'changed', damage.join(' '));
-    t.equal(meaning(list()), right, damage.join(' '));
+  const { generation } = differences(policy);
+  for (const [damage, ...told] of [
+    [`delete element inet hnvgw external { ${B} }`, `the external address ${B} was missing in the rules`],
+    [`add element inet hnvgw external { ${C} }`, `the external address ${C} was in the rules`],
+    [`add element inet hnvgw external { ${C} comment "mine" }`, `the external address ${C} was in the rules`],
+    [`delete element inet hnvgw external6 { ${A6} }`, `the external address ${A6} was missing in the rules`],
+    ['flush chain inet hnvgw source', '3 of the rules of the chain source were missing or changed'],
+    ['flush chain inet hnvgw segments', /^\d of the rules of the chain segments were missing or changed$/],
+    ['add rule inet hnvgw source accept', "the chain source had 1 rules that are not hnvgw's"],
+    [
+      'flush map inet hnvgw mappings',
+      `the mapping ${A} . tcp . 8080 . 0.0.0.0/0 : 10.1.1.12 . 80 was missing or changed`,
+    ],
+    [
+      `add element inet hnvgw mappings { ${A} . tcp . 22 . 0.0.0.0/0 : 10.1.1.11 . 22 }`,
+      `the mapping ${A} . tcp . 22 . 0.0.0.0/0 was there`,
+    ],
+    [
+      'add chain inet hnvgw leaving { policy accept; }',
+      'the chain leaving was missing or changed',
+      "the chain leaving was there that is not hnvgw's",
+    ],
+    ['flush ruleset', 'the nft table inet hnvgw was missing'],
+  ] as const) {
+    nft(damage);
+    t.match(differences(policy, generation).differences, told, damage);
+    t.equal(applyNat(netns, RDID, policy), 'changed', damage);
+    t.equal(meaning(list()), right, damage);
+    t.same(differences(policy).differences, [], damage);
   }
+});
+
+t.test('rules that nobody has touched since are not read again', async (t) => {
+  applyNat(netns, RDID, plan([A]));
+  const { generation } = differences(plan([A]));
+  // Of another policy: only a look would tell.
+  t.same(differences(plan([B]), generation), { differences: [], generation });
+  nft('add table inet operator');
+  const looked = differences(plan([A]), generation);
+  t.same(looked.differences, [], 'what stands beside ours is its owner’s');
+  t.not(looked.generation, generation);
 });
 
 t.test('four thousand mappings change by one in one element', async (t) => {

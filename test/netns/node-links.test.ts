@@ -19,7 +19,8 @@ import { BpfMap } from '../../src/linux/bpf-map.ts';
 import { ip, ipBatch, ipJson } from '../../src/linux/iproute2.ts';
 import { bpf_map_create } from '../../src/linux/libbpf.ts';
 import { ifindexOf } from '../../src/linux/links.ts';
-import { innerMtu, type LinkCore, NodeLinks } from '../../src/node/node-links.ts';
+import { type LinkCore, NodeLinks } from '../../src/node/node-links.ts';
+import { innerMtu } from '../../src/node/provider-carriers.ts';
 import { addressFromBytes } from '../../src/policy/address.ts';
 import type { ProviderAddress, ProviderRoute } from '../../src/policy/resources.ts';
 import { until } from '../lab/until.ts';
@@ -53,6 +54,10 @@ class Core implements LinkCore {
     const map = this.#maps.get(name);
     if (map === undefined) throw new Error(`no map ${name}`);
     return map;
+  }
+
+  isAttached(place: string, ifindex: number): boolean {
+    return this.attached.includes(`${place} ${ifindex}`);
   }
 
   attach(place: string, ifindex: number): 'attached' {

@@ -120,19 +120,19 @@ t.test(
   },
 );
 
-t.test('at most four domains are worked on at once', async (t) => {
+t.test('at most six domains are worked on at once', async (t) => {
   const { store, work, sequencer } = await setUp(t);
   const rdids = Array.from({ length: 12 }, (_, i) => `33333333-0000-0000-0000-0000000000${10 + i}`);
   for (const [i, rdid] of rdids.entries()) await putDomain(store, rdid, 5001 + 2 * i);
   const { passed, open } = gate();
   work.domain = () => passed.then(() => done);
   const started = sequencer.start();
-  await until('four are under way', 1_000, () => work.underWay.size === 4);
+  await until('six are under way', 1_000, () => work.underWay.size === 6);
   await delay(20);
-  t.equal(work.underWay.size, 4);
+  t.equal(work.underWay.size, 6);
   open();
   await started;
-  t.equal(work.most, 4);
+  t.equal(work.most, 6);
   t.equal(new Set(work.begun).size, 13, 'and each has had its turn');
 });
 
@@ -500,7 +500,8 @@ t.test('a failure is that of the object whose it is, and told once, as is its en
     sequencer.status(contoso, store.revision, kind, id).state;
   t.equal(state('nat'), 'failed');
   t.equal(state('lookupRecord', 'r7'), 'failed');
-  for (const kind of ['routingDomain', 'gateway', 'virtualSubnet'] as const) t.equal(state(kind), 'ready', kind);
+  for (const kind of ['routingDomain', 'gateway', 'virtualSubnet'] as const)
+    t.equal(state(kind), 'ready', kind);
   t.equal(state('lookupRecord', 'r8'), 'ready', 'another record');
   t.match(sequencer.status(contoso, 0, 'lookupRecord', 'r7').reason, /Map records is full/);
   t.same(sequencer.counts(), { ready: 0, pending: 0, failed: 1 }, 'the domain as a whole has failed');
@@ -560,18 +561,22 @@ t.test('a single change does not wait behind domains that a whole policy has cha
   const { passed, open } = gate();
   work.domain = () => passed.then(() => done);
   sequencer.nodeAgain();
-  await until('the queue is full', 1_000, () => work.underWay.size === 4);
-  const { resource } = await store.put({ kind: 'routingDomain', rdid: rdids[49] ?? '' }, { name: 'waited for' });
+  await until('the queue is full', 1_000, () => work.underWay.size === 6);
+  const { resource } = await store.put(
+    { kind: 'routingDomain', rdid: rdids[49] ?? '' },
+    { name: 'waited for' },
+  );
   open();
   await sequencer.settled(rdids[49] ?? '', resource.revision, 5_000);
-  t.ok(work.begun.indexOf(rdids[49] ?? '') <= 6, 'the node’s links, four that were under way, and then it');
+  t.ok(work.begun.indexOf(rdids[49] ?? '') <= 8, 'the node’s links, six that were under way, and then it');
   await until('all had their turn', 5_000, () => sequencer.appliedRevision === store.revision);
   t.equal(new Set(work.begun).size, 52);
 });
 
 t.test('between two domains the event loop is given away', async (t) => {
   const { store, work, sequencer } = await setUp(t);
-  for (let i = 0; i < 20; i++) await putDomain(store, `33333333-0000-0000-0000-0000000000${10 + i}`, 5001 + 2 * i);
+  for (let i = 0; i < 20; i++)
+    await putDomain(store, `33333333-0000-0000-0000-0000000000${10 + i}`, 5001 + 2 * i);
   let sinceTurn = 0;
   let most = 0;
   let isOver = false;
@@ -588,4 +593,42 @@ t.test('between two domains the event loop is given away', async (t) => {
   isOver = true;
   t.equal(work.begun.length, 21);
   t.equal(most, 1, 'one domain in a turn');
+});
+
+t.test(
+  'a domain is busy from its change until that was tried, and all are while the node’s links change',
+  async (t) => {
+    const { store, work, sequencer } = await setUp(t);
+    await putDomain(store, contoso, 5001);
+    await putDomain(store, fabrikam, 6001);
+    await sequencer.start();
+    const busy = (): string[] => ['', contoso, fabrikam].filter((rdid) => sequencer.isBusy(rdid));
+    t.same(busy(), []);
+    const domain = gate();
+    work.domain = () => domain.passed.then(() => done);
+    await putRecord(store, contoso, 2);
+    t.same(busy(), [contoso], 'that waits for its turn');
+    await until('its turn', 1_000, () => work.underWay.has(contoso));
+    t.same(busy(), [contoso], 'that has its turn');
+    sequencer.nodeAgain();
+    t.same(busy(), ['', contoso, fabrikam], 'with the links that all stand on');
+    domain.open();
+    await until('all is quiet', 1_000, () => busy().length === 0);
+  },
+);
+
+t.test('what fails while it is stopped is not tried again', async (t) => {
+  const { store, work, sequencer } = await setUp(t);
+  await putDomain(store, contoso, 5001);
+  await sequencer.start();
+  const { passed, open } = gate();
+  work.domain = () => passed.then(() => Promise.reject(failure));
+  await putRecord(store, contoso, 2);
+  await until('it is under way', 1_000, () => work.underWay.has(contoso));
+  const stopped = sequencer.stop();
+  open();
+  await stopped;
+  await delay(150);
+  t.equal(work.count(contoso), 2);
+  t.equal(sequencer.retries, 0);
 });

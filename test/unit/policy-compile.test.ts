@@ -344,6 +344,40 @@ t.test('NAT is sorted, and a mapping for everybody has no remote prefix', async 
   ]);
 });
 
+t.test('an address that is the node’s own is left out of NAT, with its mappings', async (t) => {
+  const mapping = {
+    protocol: 'tcp',
+    externalPort: 80,
+    internalIpAddress: '10.1.1.4',
+    internalPort: 80,
+  } as const;
+  const state = stateOf([
+    ...[provider('192.168.4.1'), gatewaySubnet, gateway()],
+    put('nat', CONTOSO, undefined, {
+      externalAddresses: [{ ipAddress: '203.0.113.1' }, { ipAddress: '203.0.113.10' }],
+      staticMappings: [
+        { ...mapping, externalIpAddress: '203.0.113.1' },
+        { ...mapping, externalIpAddress: '203.0.113.10' },
+      ],
+    }),
+  ]);
+  const domain = state.domains.get(CONTOSO);
+  if (domain === undefined) throw new Error('no Contoso');
+  const uplinkAddresses = new Map([['203.0.113.1', 'the next hop of this node’s routes over wan0']]);
+  t.match(compileDomain(domain, { ...state, uplinkAddresses }), {
+    nat: {
+      externalAddresses: [{ address: '203.0.113.10' }],
+      portMappings: [{ externalAddress: '203.0.113.10' }],
+    },
+    withheld: [
+      '203.0.113.1 is the next hop of this node’s routes over wan0, and cannot be an external address.',
+    ],
+    pending: [],
+  });
+  t.equal(compileDomain(domain, { ...state, uplinkAddresses }).nat?.portMappings.length, 1);
+  t.notOk('withheld' in compileDomain(domain, state));
+});
+
 t.test('a plan says what is asked for but not there', async (t) => {
   const nat = put('nat', CONTOSO, undefined, {
     externalAddresses: [{ ipAddress: '203.0.113.10' }],

@@ -5,12 +5,13 @@ import type { NatPlan, PortMappingPlan } from '../plan.ts';
 import type { Nat } from '../resources.ts';
 import { isEverybody } from '../rules/nat.ts';
 
-export function compileNat(nat: Nat): NatPlan {
-  const externalAddresses = nat.externalAddresses.map(({ ipAddress, ...ports }) => ({
-    address: ipAddress,
-    ...ports,
-  }));
-  const portMappings = nat.staticMappings.map((mapping): PortMappingPlan => {
+/** External addresses that are in `taken` are left out, with the mappings of them. */
+export function compileNat(nat: Nat, taken: ReadonlyMap<string, string>): NatPlan {
+  const externalAddresses = nat.externalAddresses
+    .filter(({ ipAddress }) => !taken.has(ipAddress))
+    .map(({ ipAddress, ...ports }) => ({ address: ipAddress, ...ports }));
+  const staticMappings = nat.staticMappings.filter(({ externalIpAddress }) => !taken.has(externalIpAddress));
+  const portMappings = staticMappings.map((mapping): PortMappingPlan => {
     const plan: PortMappingPlan = {
       protocol: mapping.protocol,
       externalAddress: mapping.externalIpAddress,

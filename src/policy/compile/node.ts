@@ -1,4 +1,7 @@
 import type { DesiredState } from '../state.ts';
 
 /** What compiling a domain needs to know about this node. */
-export type CompileNode = Pick<DesiredState, 'providerAddresses' | 'ports' | 'portsByVsid'>;
+export interface CompileNode extends Pick<DesiredState, 'providerAddresses' | 'ports' | 'portsByVsid'> {
+  /** Addresses that are no tenant's to have, with whose they are, as the end of a sentence. */
+  uplinkAddresses?: ReadonlyMap<string, string>;
+}

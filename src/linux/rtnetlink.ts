@@ -1,0 +1,158 @@
+/**
+ * What the kernel has of links, addresses, routes and neighbours in the namespace of the calling thread (rtnetlink(7)). A
+ * reading is synchronous and takes a few microseconds, where `ip` would take a process: so that thousands of namespaces
+ * can be looked at all the time. Nothing is written here; that is iproute2's.
+ */
+import { constants } from 'node:os';
+import { HnvError } from '../errors.ts';
+import { errnoText } from './libbpf.ts';
+import { attributes, NETLINK_ROUTE, Netlink } from './netlink.ts';
+import {
+  AF_INET,
+  AF_INET6,
+  IFLA,
+  LINK_BODY,
+  type NetAddress,
+  type NetLink,
+  type NetNeighbour,
+  type NetRoute,
+  type NetSettings,
+  readAddress,
+  readLink,
+  readLinkSettings,
+  readNeighbour,
+  readPermanentNeighbour,
+  readRoute,
+} from './rtnetlink-messages.ts';
+
+const { ENODEV } = constants.errno;
+
+const RTM_GETLINK = 18;
+const RTM_GETADDR = 22;
+const RTM_GETROUTE = 26;
+const RTM_GETNEIGH = 30;
+const RTM_GETNETCONF = 82;
+
+const NETCONFA = { ifindex: 1, forwarding: 2, rp_filter: 3 } as const;
+/** NETCONFA_IFINDEX_ALL: what is under `conf/all`. */
+const ALL_LINKS = -1;
+/** RTEXT_FILTER_SKIP_STATS: what counts is not asked for. */
+const SKIP_STATS = 8;
+const RT_TABLE_MAIN = 254;
+const RTPROT_KERNEL = 2;
+const NTF_PROXY = 8;
+/** Dumps that changes disturbed are repeated this often; the last one is taken as it is. */
+const TRIES = 5;
+
+/** Body of RTM_GETLINK: what of a link is to be told (`mask`), and of which. */
+function linkRequest(mask: number, name?: string): Buffer {
+  const text = name === undefined ? undefined : Buffer.from(`${name}\0`);
+  const body = Buffer.alloc(LINK_BODY + 8 + (text === undefined ? 0 : (4 + text.length + 3) & ~3));
+  body.writeUInt16LE(8, LINK_BODY);
+  body.writeUInt16LE(IFLA.extra, LINK_BODY + 2);
+  body.writeUInt32LE(mask, LINK_BODY + 4);
+  if (text === undefined) return body;
+  body.writeUInt16LE(4 + text.length, LINK_BODY + 8);
+  body.writeUInt16LE(IFLA.name, LINK_BODY + 10);
+  body.set(text, LINK_BODY + 12);
+  return body;
+}
+
+/** Reads of one namespace; all calls must be made within it. */
+export class RouteNetlink {
+  readonly #netlink = new Netlink(NETLINK_ROUTE);
+
+  /** Runs `use` with a conversation about the namespace that the calling thread is in. */
+  static use<T>(use: (reading: RouteNetlink) => T): T {
+    const reading = new RouteNetlink();
+    try {
+      return use(reading);
+    } finally {
+      reading.#netlink.close();
+    }
+  }
+
+  /** All links with their settings. */
+  links(): (NetLink & { settings: NetSettings })[] {
+    return this.#all(RTM_GETLINK, linkRequest(0), (data, at, end) => ({
+      ...readLink(data, at, end),
+      settings: readLinkSettings(data, at, end),
+    }));
+  }
+
+  /** One link by its name; undefined when there is none. */
+  link(name: string): NetLink | undefined {
+    let found: NetLink | undefined;
+    const errno = this.#netlink.ask(RTM_GETLINK, linkRequest(SKIP_STATS, name), (_type, data, at, end) => {
+      found = readLink(data, at, end);
+    });
+    if (errno !== 0 && errno !== ENODEV)
+      throw new HnvError('HNV_INTERNAL', `Cannot read the interface ${name}: ${errnoText(errno)}`);
+    return found;
+  }
+
+  /** Settings for all links: `forwarding`, and `rp_filter` of IPv4. */
+  commonSettings(): NetSettings {
+    const read = (family: number): Record<string, number> => {
+      const body = Buffer.alloc(12);
+      body[0] = family;
+      body.writeUInt16LE(8, 4);
+      body.writeUInt16LE(NETCONFA.ifindex, 6);
+      body.writeInt32LE(ALL_LINKS, 8);
+      const settings: Record<string, number> = {};
+      const errno = this.#netlink.ask(RTM_GETNETCONF, body, (_type, data, at, end) => {
+        attributes(data, at + 4, end, (type, from) => {
+          if (type === NETCONFA.forwarding) settings.forwarding = data.readInt32LE(from);
+          if (type === NETCONFA.rp_filter) settings.rp_filter = data.readInt32LE(from);
+        });
+      });
+      if (errno !== 0)
+        throw new HnvError('HNV_INTERNAL', `Cannot read the settings of all links: ${errnoText(errno)}`);
+      return settings;
+    };
+    return { ipv4: read(AF_INET), ipv6: read(AF_INET6) };
+  }
+
+  /** Addresses of one link, of all when `ifindex` is 0. */
+  addresses(ifindex = 0): NetAddress[] {
+    const body = Buffer.alloc(8);
+    body.writeUInt32LE(ifindex, 4);
+    return this.#all(RTM_GETADDR, body, readAddress);
+  }
+
+  /** Routes of the main table that are not the kernel's own; those of one protocol, when it is not 0. */
+  routes(protocol = 0): NetRoute[] {
+    const body = Buffer.alloc(12);
+    body[4] = RT_TABLE_MAIN;
+    body[5] = protocol;
+    const found = [AF_INET, AF_INET6].flatMap((family) => {
+      body[0] = family;
+      return this.#all(RTM_GETROUTE, body, readRoute);
+    });
+    return found.filter((route) => route.table === RT_TABLE_MAIN && route.protocol !== RTPROT_KERNEL);
+  }
+
+  permanentNeighbours(): NetNeighbour[] {
+    return this.#all(RTM_GETNEIGH, Buffer.alloc(12), readPermanentNeighbour).filter(
+      (entry) => entry !== undefined,
+    );
+  }
+
+  /** Addresses of IPv6 that a link would answer for, were proxy_ndp on. */
+  proxies(ifindex: number): NetNeighbour[] {
+    const body = Buffer.alloc(12);
+    body[0] = AF_INET6;
+    body[10] = NTF_PROXY;
+    return this.#all(RTM_GETNEIGH, body, readNeighbour).filter((entry) => entry.ifindex === ifindex);
+  }
+
+  #all<T>(type: number, body: Uint8Array, read: (data: Buffer, at: number, end: number) => T): T[] {
+    for (let left = TRIES; ; left--) {
+      const found: T[] = [];
+      const isWhole = this.#netlink.dump(type, body, (_type, data, at, end) => {
+        found.push(read(data, at, end));
+      });
+      if (isWhole || left === 1) return found;
+    }
+  }
+}
