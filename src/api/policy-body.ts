@@ -5,7 +5,7 @@
 import type { FastifyRequest } from 'fastify';
 import { HnvError } from '../errors.ts';
 import { documentEntries } from '../policy/document.ts';
-import { parseDocument } from '../policy/document-text.ts';
+import { parseOutline } from '../policy/document-outline.ts';
 import { DocumentThread } from '../policy/document-thread.ts';
 import type { DocumentEntry } from '../store/store.ts';
 
@@ -32,7 +32,7 @@ export class PolicyBodies {
    */
   async read<T>(request: FastifyRequest, use: (entries: DocumentEntry[]) => Promise<T>): Promise<T> {
     const bytes = bytesOf(request);
-    if (bytes.length <= SMALL_BODY) return use([...documentEntries(parseDocument(bytes))]);
+    if (bytes.length <= SMALL_BODY) return use([...documentEntries(parseOutline(bytes))]);
     if (this.#waiting >= LONGEST_QUEUE) {
       const sentence = `${this.#waiting} big policy documents are waiting to be read: try again when they are done.`;
       throw new HnvError('HNV_TOO_MANY_REQUESTS', sentence);

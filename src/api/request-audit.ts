@@ -9,6 +9,10 @@ import type { AuditLog, AuditRequest } from '../store/audit.ts';
 import { originOf } from './origin.ts';
 
 declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** A read that is noted as writes are, since it hands out everything. The route notes its success itself. */
+    isAudited?: true;
+  }
   interface FastifyRequest {
     /** What the request was refused with. */
     refusal: { code: ErrorCode; rule?: string } | undefined;
@@ -34,12 +38,18 @@ export function auditOf(request: FastifyRequest): AuditRequest {
   };
 }
 
-/** Notes every refused write of a known principal. */
+/** Who writes, for the store. */
+export function asWriter(request: FastifyRequest): { audit: AuditRequest; byTenant: boolean } {
+  return { audit: auditOf(request), byTenant: request.principal.role === 'tenant' };
+}
+
+/** Notes every refused write of a known principal, and refused reads that hand out everything. */
 export function auditRefusals(app: FastifyInstance, audit: AuditLog): void {
   app.decorateRequest('refusal');
   app.addHook('onResponse', async (request, reply) => {
     const { principal, refusal } = request;
-    if (refusal === undefined || !writes.has(request.method) || principal === nobody) return;
+    const isAudited = writes.has(request.method) || request.routeOptions.config?.isAudited === true;
+    if (refusal === undefined || !isAudited || principal === nobody) return;
     if (toldAlready.has(refusal.code)) return;
     audit.note({ ...auditOf(request), at: new Date().toISOString(), status: reply.statusCode, ...refusal });
   });

@@ -12,7 +12,7 @@ import { cursorOf, readCursor } from './cursor.ts';
 import { mergePatch } from './merge-patch.ts';
 import type { Operations, ResourceStatus } from './operations.ts';
 import { entityTag, isFresh, requiredRevision } from './preconditions.ts';
-import { auditOf } from './request-audit.ts';
+import { asWriter, auditOf } from './request-audit.ts';
 import {
   isInDomain,
   keyOf,
@@ -115,7 +115,7 @@ export function resourceRoutes<K extends ResourceKind>(
     const required = requiredRevision(request.headers, key, store.get(key)?.revision ?? 0);
     const { resource, created } = await store.put(key, value, {
       ...ifRevision(required),
-      audit: auditOf(request),
+      ...asWriter(request),
     });
     reply.code(created ? 201 : 200);
     return written(reply, resource, wait);
@@ -124,13 +124,15 @@ export function resourceRoutes<K extends ResourceKind>(
   app.patch<Shape>(onePath, { schema: schemas.patch, config }, async (request, reply) => {
     const key = keyOf(family, request.params);
     const wait = waitOf(request);
-    const audit = auditOf(request);
+    const writer = asWriter(request);
     // Merged into what is there now; when another write came in between, merged again into what that one left.
     for (;;) {
       const before = read(key);
       requiredRevision(request.headers, key, before.revision);
       const value = readBody(mergePatch(before.value, request.body));
-      const put = await store.put(key, value, { ifRevision: before.revision, audit }).catch(unlessChanged);
+      const put = await store
+        .put(key, value, { ifRevision: before.revision, ...writer })
+        .catch(unlessChanged);
       if (put !== undefined) return written(reply, put.resource, wait);
     }
   });

@@ -14,13 +14,18 @@ const mostFields = 131_072;
 /** The value. Throws HNV_BAD_REQUEST, which says what is wrong with the text, or HNV_TOO_LARGE. */
 export function parseDocument(bytes: Uint8Array): unknown {
   checkCount(bytes);
+  return parseValue(bytes, 0);
+}
+
+/** The same of a part that lies so deep in a document whose count was checked. */
+export function parseValue(bytes: Uint8Array, depth: number): unknown {
   const value = parseJson(decode(bytes));
-  checkShape(value);
+  checkShape(value, depth);
   return value;
 }
 
 /** Signs inside of strings count too: what is told apart here would be parsed. */
-function checkCount(bytes: Uint8Array): void {
+export function checkCount(bytes: Uint8Array): void {
   if (bytes.length <= mostValues) return;
   let values = 0;
   for (const byte of bytes) if (byte === 0x2c || byte === 0x5b || byte === 0x7b) values++;
@@ -51,9 +56,9 @@ function parseJson(text: string): unknown {
 }
 
 /** Level by level, so that the stack does not grow with the nesting. */
-function checkShape(root: unknown): void {
+function checkShape(root: unknown, above: number): void {
   let level = [root].filter(isContainer);
-  for (let depth = 1; level.length > 0; depth++) {
+  for (let depth = above + 1; level.length > 0; depth++) {
     if (depth > deepest) throw malformed(`is nested more than ${deepest} deep`);
     const next: object[] = [];
     for (const container of level) {

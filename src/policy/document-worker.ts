@@ -6,7 +6,7 @@ import { parentPort } from 'node:worker_threads';
 import { type ErrorCode, HnvError } from '../errors.ts';
 import type { DocumentEntry } from '../store/store.ts';
 import { documentEntries } from './document.ts';
-import { parseDocument } from './document-text.ts';
+import { parseOutline } from './document-outline.ts';
 
 /** What the worker is told: a document to read, or to go on with it. */
 export type DocumentWorkerMessage = Uint8Array | 'next';
@@ -41,7 +41,7 @@ function nextSlice(): DocumentEntry[] {
 
 function answerTo(message: DocumentWorkerMessage): DocumentWorkerAnswer {
   try {
-    if (message !== 'next') rest = documentEntries(parseDocument(message));
+    if (message !== 'next') rest = documentEntries(parseOutline(message));
     return { entries: nextSlice() };
   } catch (error) {
     rest = [].values();

@@ -9,6 +9,7 @@ import { compileSchema, fieldName } from '../config/schema-violation.ts';
 import { HnvError } from '../errors.ts';
 import type { DocumentEntry, Entry, ResourceKey } from '../store/store.ts';
 import { canonicalAddress } from './address.ts';
+import type { Outline } from './document-outline.ts';
 import { refusalInDocument } from './document-refusal.ts';
 import {
   type DocumentList,
@@ -39,15 +40,16 @@ const checkSingle = { gateway: checker(singleSchema('gateway')), nat: checker(si
  * The resources of the document, in the order of writing. Throws HNV_INVALID_FIELD, with the JSON pointer in the document,
  * at the first one that is wrong by itself or named twice.
  */
-export function* documentEntries(document: unknown): Generator<DocumentEntry> {
+export function* documentEntries({ document, expand }: Outline): Generator<DocumentEntry> {
   const whole = checkDocument(document, '');
   const vsids = new Names();
-  yield* listEntries(nodeLists.before, whole, '', undefined);
+  const place = { pointer: '', expand };
+  yield* listEntries(nodeLists.before, whole, place);
   const rdids = new Names();
   for (const [index, given] of ((whole.routingDomains ?? []) as unknown[]).entries()) {
-    yield* domainEntries(given, `/routingDomains/${index}`, rdids, vsids);
+    yield* domainEntries(expand(given), `/routingDomains/${index}`, rdids, vsids);
   }
-  yield* listEntries(nodeLists.after, whole, '', undefined);
+  yield* listEntries(nodeLists.after, whole, place);
 }
 
 function* domainEntries(
@@ -65,26 +67,33 @@ function* domainEntries(
     ...(labels === undefined ? {} : { labels }),
   };
   yield entryAt('routingDomain', { rdid }, own, pointer);
-  yield* listEntries(domainLists.before, domain, pointer, rdid, vsids);
+  const place = { pointer, rdid, vsids, expand: (value: unknown) => value };
+  yield* listEntries(domainLists.before, domain, place);
   if (gateway !== undefined) yield singleEntry('gateway', gateway, pointer, rdid);
-  yield* listEntries(domainLists.after, domain, pointer, rdid);
+  yield* listEntries(domainLists.after, domain, place);
   if (nat !== undefined) yield singleEntry('nat', nat, pointer, rdid);
+}
+
+/** Where lists stand. */
+interface ListsPlace {
+  readonly pointer: string;
+  readonly rdid?: string;
+  readonly vsids?: Names;
+  readonly expand: Outline['expand'];
 }
 
 /** The elements of the lists. VSIDs are unique in the whole document, all other names in their list. */
 function* listEntries(
   lists: readonly DocumentList[],
   parent: Json,
-  parentPointer: string,
-  rdid: string | undefined,
-  vsids?: Names,
+  { pointer: parentPointer, rdid, vsids, expand }: ListsPlace,
 ): Generator<DocumentEntry> {
   for (const { list, kind, naming } of lists) {
     const names = (kind === 'virtualSubnet' ? vsids : undefined) ?? new Names();
     const check = checkElement.get(kind) as Check;
     for (const [index, given] of ((parent[list] ?? []) as unknown[]).entries()) {
       const pointer = `${parentPointer}/${list}/${index}`;
-      const { [naming]: name, ...value } = check(given, pointer);
+      const { [naming]: name, ...value } = check(expand(given), pointer);
       const id =
         kind === 'providerAddress' ? addressName(String(name), `${pointer}/${naming}`) : String(name);
       const place = rdid === undefined ? { id } : { rdid, id };

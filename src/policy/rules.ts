@@ -5,7 +5,14 @@
  */
 import { Check } from 'typebox/value';
 import type { ResourceKey } from '../store/store.ts';
-import { Guid, ResourceId, type ResourceKind, type ResourceTypes, VirtualSubnetId } from './resources.ts';
+import {
+  Guid,
+  type Nat,
+  ResourceId,
+  type ResourceKind,
+  type ResourceTypes,
+  VirtualSubnetId,
+} from './resources.ts';
 import { checkCustomerRoute } from './rules/customer-route.ts';
 import { checkGateway } from './rules/gateway.ts';
 import { checkLookupRecord } from './rules/lookup-record.ts';
@@ -14,6 +21,7 @@ import { checkPort } from './rules/port.ts';
 import { checkProviderAddress } from './rules/provider-address.ts';
 import { checkProviderRoute, checkRoutesOfProviderAddress } from './rules/provider-route.ts';
 import { deleteInUse, invalidName, notFound } from './rules/refusal.ts';
+import { checkTenantNat } from './rules/tenant.ts';
 import { checkVirtualSubnet, checkVirtualSubnetDelete } from './rules/virtual-subnet.ts';
 import type { DesiredState, DomainState } from './state.ts';
 
@@ -49,6 +57,15 @@ export function checkPut<K extends ResourceKind>(
   value: ResourceTypes[K],
 ): void {
   checks[key.kind](state, key, value);
+}
+
+/** As checkPut(), of what only operators give and a tenant's token may not write; to be asked before that. */
+export function checkTenantPut<K extends ResourceKind>(
+  state: DesiredState,
+  key: ResourceKey<K>,
+  value: ResourceTypes[K],
+): void {
+  if (key.kind === 'nat') checkTenantNat(domainOf(state, key), value as Nat);
 }
 
 /**

@@ -1,4 +1,4 @@
-/** The audit log: who asked this node to change something, when, from where, and what came of it. */
+/** The audit log: who asked this node to change something or to hand out everything, when, from where, and what came of it. */
 
 /** Who asks, and for what. */
 export interface AuditRequest {
@@ -26,7 +26,7 @@ export interface AuditRecord extends AuditRequest {
 }
 
 export interface AuditLog {
-  /** Adds a record of what the store did not write itself: a refusal. On disk with the next commit, at most a second later. */
+  /** Adds a record of what the store did not write itself: a refusal, or that everything was handed out. On disk with the next commit, at most a second later. */
   note(record: Omit<AuditRecord, 'id'>): void;
   /** The newest first, with ids below `before`. */
   list(options: { before?: number; limit: number }): Promise<AuditRecord[]>;

@@ -1,6 +1,4 @@
 /** What tells two states apart, resource by resource, in the order of the keys. */
-
-import type { DomainMemory } from './domain-memory.ts';
 import { getHeld, type Held, type ListedKind, listHeld } from './held.ts';
 import { keyOrder } from './keys.ts';
 import type { MemoryState } from './memory-state.ts';
@@ -26,20 +24,6 @@ export function* compare(before: MemoryState, after: MemoryState): Generator<Com
     const own = before.domains.get(rdid);
     if (own !== after.domains.get(rdid)) yield* compareDomain(before, after, rdid);
   }
-}
-
-/** How many resources the two states share in domains that `compare` passes over. */
-export function countShared(before: MemoryState, after: MemoryState): number {
-  let count = 0;
-  for (const [rdid, domain] of after.domains) {
-    if (before.domains.get(rdid) === domain) count += resourcesOf(domain);
-  }
-  return count;
-}
-
-function resourcesOf({ virtualSubnets, lookupRecords, customerRoutes, gateway, nat }: DomainMemory): number {
-  const only = (gateway === undefined ? 0 : 1) + (nat === undefined ? 0 : 1);
-  return virtualSubnets.size + lookupRecords.size + customerRoutes.size + only;
 }
 
 function* compareDomain(before: MemoryState, after: MemoryState, rdid: string): Generator<Compared> {

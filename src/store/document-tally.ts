@@ -1,5 +1,5 @@
 /** Counts and lists what a document changes: for the answer, for the followers, and for the file. */
-import { type Compared, countShared } from './difference.ts';
+import type { Compared } from './difference.ts';
 import type { MemoryState } from './memory-state.ts';
 import {
   type DocumentOutcome,
@@ -22,7 +22,6 @@ export class DocumentTally {
   readonly #listed: ValueChange[] = [];
   readonly #changes: ResourceChange[] = [];
   readonly #touched: Touched = { domains: new Set(), node: false };
-  #unchanged: number;
 
   /** `revision` is that of the changes. */
   constructor(before: MemoryState, after: MemoryState, revision: number, extent: 'part' | 'whole') {
@@ -30,7 +29,6 @@ export class DocumentTally {
     this.#before = before;
     this.#after = after;
     this.#revision = revision;
-    this.#unchanged = countShared(before, after);
   }
 
   get isEmpty(): boolean {
@@ -39,15 +37,12 @@ export class DocumentTally {
 
   /** Takes the next one of `compare`; answers whether it is a change. */
   add({ key, before, after }: Compared): boolean {
-    if (before !== undefined && before.value === after?.value) {
-      this.#unchanged += 1;
-      return false;
-    }
+    if (before !== undefined && before.value === after?.value) return false;
     const change = after === undefined ? 'deleted' : before === undefined ? 'created' : 'changed';
     this.#counts[change] += 1;
     this.#countsOf(key.rdid ?? '')[change] += 1;
     const common = { key, change, revision: this.#revision } as const;
-    if (this.#extent === 'part') this.#changes.push(common);
+    if (this.#changes.length <= listedChanges) this.#changes.push(common);
     if (this.#listed.length < listedChanges) {
       const was = before === undefined ? {} : { before: before.value };
       this.#listed.push({ ...common, ...was, ...(after === undefined ? {} : { after: after.value }) });
@@ -57,21 +52,22 @@ export class DocumentTally {
     return true;
   }
 
-  /** `revision` is the store's afterwards. */
-  outcome(revision: number): DocumentOutcome {
+  /** `revision` is the store's afterwards; the document names so many resources. */
+  outcome(revision: number, named: number): DocumentOutcome {
+    const { created, changed } = this.#counts;
     return {
       revision,
       ...this.#counts,
-      unchanged: this.#unchanged,
+      unchanged: named - created - changed,
       changes: this.#listed,
       ...this.#touched,
     };
   }
 
-  /** What followers hear. Of a whole policy they hear the numbers only. */
+  /** What followers hear: of a whole policy, and of more than they would read one by one, the numbers only. */
   change(): StoreChange {
     const common = { revision: this.#revision, ...this.#touched };
-    return this.#extent === 'whole'
+    return this.#extent === 'whole' || this.#changes.length > listedChanges
       ? { ...common, resources: [], replaced: this.#byDomain }
       : { ...common, resources: this.#changes };
   }

@@ -34,6 +34,7 @@ export interface Document {
   readonly extent: 'part' | 'whole';
   readonly dryRun: boolean;
   readonly audit: AuditRequest | undefined;
+  readonly byTenant: boolean;
 }
 
 export interface WrittenDocument {
@@ -45,17 +46,22 @@ export interface WrittenDocument {
 /** Resolves when the document is on disk; the memory is as before. Rejects with the first refusal, or HNV_STORE. */
 export async function writeDocument(target: DocumentTarget, document: Document): Promise<WrittenDocument> {
   const { memory, revision } = target;
+  const named = document.entries.length;
   const version = { revision: revision + 1, modified: new Date().toISOString() };
   const pace = new Pace();
   const stage = document.extent === 'whole' ? stageWhole : stageAll;
-  const staged = await stage({ memory, capacity: target.capacity, version, pace }, document.entries);
+  const { capacity } = target;
+  const staged = await stage(
+    { memory, capacity, version, pace, byTenant: document.byTenant },
+    document.entries,
+  );
   if (document.dryRun) {
     const tally = new DocumentTally(memory, staged, revision, document.extent);
     for (const compared of compare(memory, staged)) {
       if (pace.isOver) await pace.rest();
       tally.add(compared);
     }
-    return { outcome: tally.outcome(revision) };
+    return { outcome: tally.outcome(revision, named) };
   }
 
   const tally = new DocumentTally(memory, staged, version.revision, document.extent);
@@ -80,9 +86,9 @@ export async function writeDocument(target: DocumentTarget, document: Document):
     await transaction.rollback();
     throw error;
   }
-  if (tally.isEmpty) return { outcome: tally.outcome(revision) };
+  if (tally.isEmpty) return { outcome: tally.outcome(revision, named) };
   return {
-    outcome: tally.outcome(version.revision),
+    outcome: tally.outcome(version.revision, named),
     effect: { staged, change: tally.change() },
   };
 }

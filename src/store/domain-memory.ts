@@ -57,6 +57,13 @@ export function newDomain(rdid: string, handle: number, domain: RoutingDomain): 
   };
 }
 
+/** How many resources a domain is made of, itself included. */
+export function resourcesOf(domain: DomainMemory): number {
+  const { virtualSubnets, lookupRecords, customerRoutes, gateway, nat } = domain;
+  const only = [gateway, nat].filter((value) => value !== undefined).length;
+  return 1 + virtualSubnets.size + lookupRecords.size + customerRoutes.size + only;
+}
+
 /** A copy that can be changed without the original; the resources are the same objects. */
 export async function cloneDomain(domain: DomainMemory, pace: Pace): Promise<DomainMemory> {
   const { versions } = domain;

@@ -58,7 +58,7 @@ export class MemoryState implements DesiredState {
     providerRoute: new Ordered<string>(),
     port: new Ordered<string>(),
   };
-  /** Domains of the state that this one is a fork of: `own` comes before their changes. */
+  /** Domains that are another state's too: `own` comes before their changes. */
   #shared: Set<DomainMemory> | undefined;
 
   /** Creates or replaces a resource. What belongs to a domain finds it there. */
@@ -180,7 +180,21 @@ export class MemoryState implements DesiredState {
     return fork;
   }
 
-  /** Makes a domain that the fork shares its own, to be changed. */
+  /** Takes in a domain of another state as it is, which must clash with nothing here; it is shared from then on. */
+  adopt(domain: DomainMemory, version: Version): void {
+    const { rdid } = domain;
+    this.domains.set(rdid, domain);
+    this.versions.routingDomain.set(rdid, version);
+    for (const vsid of domain.virtualSubnets.keys()) this.vsidOwners.set(vsid, rdid);
+    for (const { ipAddress } of domain.nat?.externalAddresses ?? [])
+      this.externalAddressOwners.set(ipAddress, rdid);
+    this.lookupRecordCount += domain.lookupRecords.size;
+    this.customerRouteCount += domain.customerRoutes.size;
+    this.#shared ??= new Set();
+    this.#shared.add(domain);
+  }
+
+  /** Makes a domain that is shared this state's own, to be changed. */
   async own(rdid: string, pace: Pace): Promise<void> {
     const domain = this.domains.get(rdid);
     if (domain === undefined || !this.#shared?.has(domain)) return;

@@ -157,7 +157,7 @@ function prepare(copy: string, backupFile: string, old: Counters | undefined): R
     if (schema === undefined || schema === 0)
       throw notRestored(backupFile, 'it is not a backup of an hnvgw store');
     if (schema > newestSchema) {
-      const why = `a newer hnvgw has written it (schema ${schema}; this version knows up to ${newestSchema})`;
+      const why = `a newer hnvgw has written it (schema ${schema}; this version knows up to ${newestSchema}): restore it with that version`;
       throw notRestored(backupFile, why);
     }
     const damage = findDamage(database);
@@ -173,8 +173,9 @@ function prepare(copy: string, backupFile: string, old: Counters | undefined): R
       .get();
     return { revision, resources: Number(counts?.resources), routingDomains: Number(counts?.routingDomains) };
   } catch (error) {
-    if (troubleOf(error) === 'notADatabase')
-      throw notRestored(backupFile, 'it is not a backup of an hnvgw store');
+    const trouble = troubleOf(error);
+    if (trouble === 'notADatabase') throw notRestored(backupFile, 'it is not a backup of an hnvgw store');
+    if (trouble === 'corrupt') throw notRestored(backupFile, `it is damaged (${reasonOf(error)})`, error);
     throw error;
   } finally {
     database.close();
@@ -226,5 +227,9 @@ function sync(path: string): void {
 }
 
 function notRestored(backupFile: string, why: string, cause?: unknown): HnvError {
-  return new HnvError('HNV_STORE', `The backup ${backupFile} cannot be restored: ${why}.`, { cause });
+  return new HnvError(
+    'HNV_STORE',
+    `The backup ${backupFile} cannot be restored: ${why}. Nothing has changed: name another backup.`,
+    { cause },
+  );
 }

@@ -4,7 +4,7 @@
  */
 import { HnvError } from '../errors.ts';
 import type { ResourceKind, ResourceTypes } from '../policy/resources.ts';
-import { checkDelete, checkPut } from '../policy/rules.ts';
+import { checkDelete, checkPut, checkTenantPut } from '../policy/rules.ts';
 import type { DesiredState } from '../policy/state.ts';
 import { type AuditRetention, defaultRetention } from './audit.ts';
 import { AuditTrail } from './audit-trail.ts';
@@ -115,6 +115,7 @@ class SqliteStore implements Store {
     return this.#queue.write((batch) => {
       const before = getHeld(this.#memory, key);
       checkRevision(key, before, options);
+      if (options.byTenant) checkTenantPut(this.#memory, key, value);
       checkPut(this.#memory, key, value);
       const entry = entryOf(key, value);
       checkCapacity(this.#parts.capacity, this.#memory, entry);
@@ -204,7 +205,7 @@ class SqliteStore implements Store {
       }
     }
     const notes = this.audit.take();
-    const statements = [...batch.statements, ...notes];
+    const statements = [...notes, ...batch.statements];
     if (batch.statements.length > 0) statements.push(this.#meta(batch.revision));
     batch.takeBack();
     try {
@@ -226,7 +227,7 @@ class SqliteStore implements Store {
   async #takeDocument(
     entries: readonly DocumentEntry[],
     extent: 'part' | 'whole',
-    { ifRevision, dryRun = false, audit }: DocumentOptions,
+    { ifRevision, dryRun = false, audit, byTenant = false }: DocumentOptions,
   ): Promise<DocumentOutcome> {
     if (ifRevision !== undefined && ifRevision !== this.#revision) {
       throw new HnvError(
@@ -235,7 +236,7 @@ class SqliteStore implements Store {
       );
     }
     const target = { ...this.#parts, revision: this.#revision, trail: this.audit, meta: this.#meta };
-    const { outcome, effect } = await writeDocument(target, { entries, extent, dryRun, audit });
+    const { outcome, effect } = await writeDocument(target, { entries, extent, dryRun, audit, byTenant });
     if (effect !== undefined) {
       this.#memory.become(effect.staged);
       this.#revision = outcome.revision;

@@ -4,9 +4,9 @@
  */
 import { HnvError } from '../errors.ts';
 import { refusalInDocument } from '../policy/document-refusal.ts';
-import { checkPut } from '../policy/rules.ts';
+import { checkPut, checkTenantPut } from '../policy/rules.ts';
 import { checkCapacity, type StoreCapacity } from './capacity.ts';
-import type { DomainMemory } from './domain-memory.ts';
+import { type DomainMemory, resourcesOf } from './domain-memory.ts';
 import { tooManyDomains } from './handles.ts';
 import { getHeld } from './held.ts';
 import { isNodeKind } from './keys.ts';
@@ -24,6 +24,7 @@ export interface StagingBase {
   /** Of everything that is new or changes. */
   readonly version: Version;
   readonly pace: Pace;
+  readonly byTenant: boolean;
 }
 
 /** The state with the entries written one after another. Rejects with the first refusal. */
@@ -46,20 +47,29 @@ export async function stageAll(base: StagingBase, entries: readonly DocumentEntr
 export async function stageWhole(base: StagingBase, entries: readonly DocumentEntry[]): Promise<MemoryState> {
   const staged = new MemoryState();
   const changed = new Set<string>();
-  for (const { entry, pointer } of entries) {
-    if (base.pace.isOver) await base.pace.rest();
-    const held = getHeld(base.memory, keyOf(entry));
-    if (held !== undefined && isSameValue(held.value, entry.value)) {
-      const same = { ...entry, value: held.value } as Entry;
-      within({ entry, pointer }, () => putStaged(staged, base, same, held.version));
-    } else {
-      within({ entry, pointer }, () => putStaged(staged, base, entry, base.version));
-      if (!isNodeKind(entry.kind)) changed.add(entry.rdid);
+  for (let at = 0; at < entries.length; ) {
+    const end = endOfDomain(entries, at);
+    if (await adoptSame(staged, base, entries.slice(at, end))) {
+      at = end;
+      continue;
+    }
+    for (; at < end; at++) {
+      if (base.pace.isOver) await base.pace.rest();
+      const { entry, pointer } = entries[at] as DocumentEntry;
+      const held = getHeld(base.memory, keyOf(entry));
+      await staged.own(entry.rdid, base.pace);
+      if (held !== undefined && isSameValue(held.value, entry.value)) {
+        const same = { ...entry, value: held.value } as Entry;
+        within({ entry, pointer }, () => putStaged(staged, base, same, held.version));
+      } else {
+        within({ entry, pointer }, () => putStaged(staged, base, entry, base.version));
+        if (!isNodeKind(entry.kind)) changed.add(entry.rdid);
+      }
     }
   }
   for (const domain of staged.domains.values()) {
     const before = base.memory.domains.get(domain.rdid);
-    if (before === undefined) continue;
+    if (before === undefined || before === domain) continue;
     await keepDynamicRecords(staged, base, before);
     // What has as many resources, none of them new, is the same.
     if (!changed.has(domain.rdid) && sizes(domain) === sizes(before)) staged.domains.set(domain.rdid, before);
@@ -67,7 +77,62 @@ export async function stageWhole(base: StagingBase, entries: readonly DocumentEn
   return staged;
 }
 
+/** Where the entries end that are of the same domain as the one at `at`. */
+function endOfDomain(entries: readonly DocumentEntry[], at: number): number {
+  const rdid = entries[at]?.entry.rdid;
+  let end = at + 1;
+  while (entries[end]?.entry.rdid === rdid) end++;
+  return end;
+}
+
+/**
+ * Takes over a domain that the entries, all of it, leave as it is: a policy that is put again then takes next to no memory.
+ * Answers whether it did; where anything else could stand against the domain, the rules are to decide.
+ */
+async function adoptSame(
+  staged: MemoryState,
+  { memory, capacity, pace }: StagingBase,
+  entries: readonly DocumentEntry[],
+): Promise<boolean> {
+  const rdid = entries[0]?.entry.rdid ?? '';
+  const domain = memory.domains.get(rdid);
+  const version = memory.versions.routingDomain.get(rdid);
+  if (domain === undefined || version === undefined || resourcesOf(domain) !== entries.length) return false;
+  const values = new Set<unknown>();
+  for (const { entry } of entries) {
+    if (pace.isOver) await pace.rest();
+    const held = getHeld(memory, keyOf(entry));
+    if (held === undefined || !isSameValue(held.value, entry.value)) return false;
+    values.add(held.value);
+  }
+  // None is named twice in place of another.
+  if (values.size !== entries.length || clashes(staged, domain)) return false;
+  if (exceeds(capacity, staged, domain)) return false;
+  staged.adopt(domain, version);
+  return true;
+}
+
+function clashes(staged: MemoryState, { rdid, virtualSubnets, nat }: DomainMemory): boolean {
+  if (staged.domains.has(rdid)) return true;
+  for (const vsid of virtualSubnets.keys())
+    if (staged.vsidOwners.has(vsid) || staged.portsByVsid.has(vsid)) return true;
+  return (nat?.externalAddresses ?? []).some(
+    ({ ipAddress }) => staged.externalAddressOwners.has(ipAddress) || staged.providerAddresses.has(ipAddress),
+  );
+}
+
+function exceeds(capacity: StoreCapacity, staged: MemoryState, domain: DomainMemory): boolean {
+  const addresses = domain.nat?.externalAddresses.length ?? 0;
+  return (
+    staged.domains.size >= capacity.routingDomains ||
+    staged.lookupRecordCount + domain.lookupRecords.size > capacity.lookupRecords ||
+    staged.customerRouteCount + domain.customerRoutes.size > capacity.customerRoutes ||
+    staged.externalAddressOwners.size + addresses > capacity.externalAddresses
+  );
+}
+
 function putStaged(staged: MemoryState, base: StagingBase, entry: Entry, version: Version): void {
+  if (base.byTenant) checkTenantPut(staged, keyOf(entry), entry.value);
   checkPut(staged, keyOf(entry), entry.value);
   checkCapacity(base.capacity, staged, entry);
   if (entry.kind !== 'routingDomain' || staged.domains.has(entry.rdid)) {

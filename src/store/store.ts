@@ -40,6 +40,8 @@ export interface WriteOptions {
   ifRevision?: number;
   /** Who asked for it: goes into the audit log in the same transaction. Absent for what the node itself writes. */
   audit?: AuditRequest;
+  /** It is a tenant who asks: what only operators give is refused. */
+  byTenant?: boolean;
 }
 
 export interface DocumentOptions {
@@ -48,6 +50,8 @@ export interface DocumentOptions {
   /** Check and compare only. */
   dryRun?: boolean;
   audit?: AuditRequest;
+  /** As in WriteOptions. */
+  byTenant?: boolean;
 }
 
 /** What became of one resource. */
@@ -71,6 +75,7 @@ export interface DocumentOutcome {
   readonly created: number;
   readonly changed: number;
   readonly deleted: number;
+  /** Of what the document names; what it leaves alone is nobody's business. */
   readonly unchanged: number;
   /** The first of them, in the order of the keys; at most `listedChanges`. */
   readonly changes: readonly ValueChange[];
@@ -93,9 +98,12 @@ export interface StoreChange {
    * outside HNV.
    */
   readonly node: boolean;
-  /** Each resource that was written, in order. Empty when the whole policy was replaced. */
+  /** Each resource that was written, in order. Empty when there is `replaced`. */
   readonly resources: readonly ResourceChange[];
-  /** How much the replacement of the whole policy changed, by RDID; what belongs to no domain is under ''. */
+  /**
+   * How much was changed by RDID, when the whole policy was replaced, or a document changed more than `listedChanges`
+   * resources; what belongs to no domain is under ''.
+   */
   readonly replaced?: ReadonlyMap<string, { created: number; changed: number; deleted: number }>;
 }
 

@@ -1,4 +1,4 @@
-/** The bearer tokens of a store, in memory as the last commit left them. */
+/** The bearer tokens of a store, in memory as the last commit left them; a removal holds before it is on disk. */
 
 import { HnvError } from '../errors.ts';
 import type { AuditRequest } from './audit.ts';
@@ -13,6 +13,8 @@ export class TokenMemory implements TokenTable {
   readonly all = new Map<string, StoredToken>();
   readonly #enqueue: Enqueue;
   readonly #listeners = new Set<(id: string) => void>();
+  /** Those whose removal is on its way to the disk, as they are there. */
+  readonly #leaving = new Map<string, StoredToken>();
   #revision: number;
 
   /** `revision` is the newest that any token has had. */
@@ -38,13 +40,39 @@ export class TokenMemory implements TokenTable {
       batch.statements.push(['putToken', value.id, JSON.stringify(value)]);
       return value;
     });
+    // It was changed before it was removed, and must not come back in between.
+    if (this.#leaving.has(token.id)) this.#hide(stored);
     this.#tell(token.id);
     return stored;
   }
 
   async delete(id: string, audit?: AuditRequest): Promise<void> {
-    await this.#enqueue((batch) => {
-      if (!this.all.has(id))
+    // Nobody is let in with it from now on: until the removal is on disk it may take as long as a whole policy does.
+    const revoked = this.all.get(id);
+    if (revoked !== undefined) {
+      this.#hide(revoked);
+      this.#tell(id);
+    }
+    try {
+      await this.#remove(id, revoked !== undefined, audit);
+    } catch (error) {
+      const kept = this.#leaving.get(id);
+      if (revoked !== undefined && kept !== undefined) this.all.set(id, kept);
+      throw error;
+    } finally {
+      if (revoked !== undefined) this.#leaving.delete(id);
+    }
+    if (revoked === undefined) this.#tell(id);
+  }
+
+  #hide(token: StoredToken): void {
+    this.#leaving.set(token.id, token);
+    this.all.delete(token.id);
+  }
+
+  #remove(id: string, isHidden: boolean, audit: AuditRequest | undefined): Promise<void> {
+    return this.#enqueue((batch) => {
+      if (!isHidden && !this.all.has(id))
         throw new HnvError('HNV_NOT_FOUND', `There is no token ${id}.`, { rule: 'exists' });
       if (audit !== undefined) batch.audit(audit, 204);
       batch.apply((undo) => {
@@ -53,7 +81,6 @@ export class TokenMemory implements TokenTable {
       });
       batch.statements.push(['deleteToken', id]);
     });
-    this.#tell(id);
   }
 
   subscribe(listener: (id: string) => void): () => void {

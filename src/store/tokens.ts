@@ -19,11 +19,11 @@ export interface StoredToken {
 }
 
 export interface TokenTable {
-  /** By id, of the last commit. */
+  /** By id, of the last commit, without those whose removal is on its way to the disk. */
   readonly all: ReadonlyMap<string, StoredToken>;
   /** Creates or replaces; resolves when it is on disk. */
   put(token: Omit<StoredToken, 'revision'>, audit?: AuditRequest): Promise<StoredToken>;
-  /** Rejects with HNV_NOT_FOUND when there is none. */
+  /** Holds at once; resolves when it is on disk. Rejects with HNV_NOT_FOUND when there is none. */
   delete(id: string, audit?: AuditRequest): Promise<void>;
   /** Calls back after each change of a token or its removal, with its id. Returns the function that ends it. */
   subscribe(listener: (id: string) => void): () => void;

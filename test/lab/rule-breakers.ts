@@ -493,6 +493,22 @@ const nats: RuleBreaker[] = [
     pointer: `${firstExternal}/ipAddress`,
   },
   {
+    what: 'an external address that no operator gave to the tenant',
+    path: natPath,
+    body: nat([external(), { ipAddress: '198.51.100.200' }]),
+    rule: 'external-address-given',
+    pointer: '/externalAddresses/1/ipAddress',
+    tenant: CONTOSO.rdid,
+  },
+  {
+    what: 'more ports of an external address than an operator gave to the tenant',
+    path: natPath,
+    body: nat([external({ portStart: 1024, portEnd: 65535 })]),
+    rule: 'external-address-given',
+    pointer: `${firstExternal}/ipAddress`,
+    tenant: CONTOSO.rdid,
+  },
+  {
     what: 'an external address twice',
     path: natPath,
     body: nat([external(), external()]),

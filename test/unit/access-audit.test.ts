@@ -36,6 +36,23 @@ t.test('each write is in the audit log, with who, what, from where, and what cam
   t.equal((await records(api)).length, 6, 'and nothing of the reads');
 });
 
+t.test('who took a backup, which has everything, is in it, and who was refused one', async (t) => {
+  const api = await runGuarded(t);
+  const unix = { socketPath: api.socketPath };
+  const to = { host: '127.0.0.1', port: api.port };
+  const backup = '/v1/backup';
+  await ask(unix, { path: backup });
+  for (const role of ['admin', 'operator', 'tenant'] as const)
+    await ask(to, { path: backup, token: await api.token(role, role, role === 'tenant' ? [contoso] : []) });
+  const refused = { method: 'GET', path: backup, status: 403, code: 'HNV_FORBIDDEN' };
+  t.match(await records(api), [
+    { actor: 'local', from: 'unix', method: 'GET', path: backup, status: 200 },
+    { actor: 'admin', from: '127.0.0.1', method: 'GET', path: backup, status: 200 },
+    { actor: 'operator', ...refused },
+    { actor: 'tenant', ...refused },
+  ]);
+});
+
 t.test('each refused write is in it with code and rule', async (t) => {
   const api = await runGuarded(t);
   const to = { host: '127.0.0.1', port: api.port };

@@ -1,6 +1,7 @@
 import t from 'tap';
 import { newSecret, writeToken } from '../../src/access/secret.ts';
 import { ask, runGuarded } from './guarded-api.ts';
+import { domainDocument } from './store-folder.ts';
 import { contoso, fabrikam } from './two-tenants.ts';
 
 const future = '2099-01-01T00:00:00.000Z';
@@ -44,6 +45,26 @@ t.test('a change keeps the secret and holds at once, and so does a removal', asy
   t.equal(await status(), 401);
   t.equal((await ask(unix, { method: 'DELETE', path })).status, 404);
   t.equal((await ask(unix, { path })).status, 404);
+});
+
+t.test('a removal holds while a whole policy is written, and other tokens wait for that', async (t) => {
+  const api = await runGuarded(t);
+  const unix = { socketPath: api.socketPath };
+  const to = { host: '127.0.0.1', port: api.port };
+  const token = await api.token('portal', 'operator');
+  const status = async () => (await ask(to, { path: '/v1/status', token })).status;
+  t.equal(await status(), 200);
+  let isWritten = false;
+  const whole = api.store.replace(domainDocument(contoso, 5001, 30_000)).then(() => {
+    isWritten = true;
+  });
+  const other = ask(unix, { method: 'PUT', path: '/v1/tokens/other', body: { role: 'admin' } });
+  const removal = ask(unix, { method: 'DELETE', path: '/v1/tokens/portal' });
+  while ((await status()) !== 401) if (isWritten) break;
+  t.notOk(isWritten, 'it did not wait for the policy');
+  t.equal((await removal).status, 204);
+  t.equal((await other).status, 201);
+  await whole;
 });
 
 t.test('conditions on the ETag hold for tokens, also between writes that come together', async (t) => {

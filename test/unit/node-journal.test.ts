@@ -1,6 +1,7 @@
 import t, { type Test } from 'tap';
 import { Journal, keptEvents } from '../../src/node/journal.ts';
 import { openStore } from '../../src/store/sqlite.ts';
+import type { DocumentEntry } from '../../src/store/store.ts';
 import { capacity, contoso, fabrikam, port, putDomain, record, storePath } from './store-folder.ts';
 
 async function journalOf(t: Test) {
@@ -84,6 +85,27 @@ t.test('a whole policy is one event for each routing domain, with counts', async
   });
   t.equal(events.length, 3);
   t.notOk(byPath['/v1/policy']?.routingDomainId);
+});
+
+t.test('so is a part of it with more changes than anybody reads one by one', async (t) => {
+  const { store, journal } = await journalOf(t);
+  await putDomain(store, contoso, 5001);
+  const [last] = journal.since(undefined).slice(-1);
+  const records = (count: number, from = 0): DocumentEntry[] =>
+    Array.from({ length: count }, (_, index) => ({
+      pointer: '',
+      entry: {
+        ...{ kind: 'lookupRecord', rdid: contoso, id: `vm${from + index}` },
+        value: record(`10.0.${Math.floor((from + index) / 200)}.${10 + ((from + index) % 200)}`),
+      },
+    }));
+  await store.putAll(records(1000));
+  t.equal(journal.since(last?.id).filter(({ type }) => type === 'resource').length, 1000);
+  const [newest] = journal.since(undefined).slice(-1);
+  await store.putAll(records(1001, 1000));
+  t.match(journal.since(newest?.id), [
+    { type: 'policy', path: `/v1/routing-domains/${contoso}`, routingDomainId: contoso, created: 1001 },
+  ]);
 });
 
 t.test('ids ascend and resume; a journal of another process begins anew', async (t) => {

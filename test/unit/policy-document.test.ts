@@ -1,6 +1,8 @@
+import fc from 'fast-check';
 import t from 'tap';
 import { HnvError } from '../../src/errors.ts';
 import { documentEntries } from '../../src/policy/document.ts';
+import { parseOutline } from '../../src/policy/document-outline.ts';
 import { parseDocument } from '../../src/policy/document-text.ts';
 import { DocumentThread } from '../../src/policy/document-thread.ts';
 import { contoso, fabrikam } from './store-folder.ts';
@@ -57,7 +59,8 @@ function refusalOf(work: () => unknown): {
   return {};
 }
 
-const entriesOf = (document: unknown) => [...documentEntries(document)];
+const entriesOf = (document: unknown) => [...documentEntries(parseOutline(bytesOf(document)))];
+const bytesOf = (document: unknown) => Uint8Array.from(Buffer.from(JSON.stringify(document)));
 const domain = (rest: object, rdid = contoso) => ({ rdid, name: 'tenant', ...rest });
 
 t.test('entries come in the order of writing, normalized, with the pointers of the document', async (t) => {
@@ -223,11 +226,12 @@ const malformed: [what: string, text: string | Uint8Array, code: string, message
 t.test('a text that is not safe to walk through is refused', async (t) => {
   for (const [what, text, code, message] of malformed) {
     const bytes = typeof text === 'string' ? Buffer.from(text) : text;
-    t.match(
-      refusalOf(() => parseDocument(bytes)),
-      { code, message },
-      what,
-    );
+    for (const read of [parseDocument, throughOutline])
+      t.match(
+        refusalOf(() => read(bytes)),
+        { code, message },
+        what,
+      );
   }
   t.strictSame(
     parseDocument(Buffer.from('\ufeff{"ports":[]}')),
@@ -236,7 +240,66 @@ t.test('a text that is not safe to walk through is refused', async (t) => {
   );
 });
 
-const bytesOf = (document: unknown) => Uint8Array.from(Buffer.from(JSON.stringify(document)));
+/** The outline with every element put back in its place. */
+function throughOutline(bytes: Uint8Array): unknown {
+  const { document, expand } = parseOutline(bytes);
+  if (typeof document !== 'object' || document === null) return document;
+  if (Array.isArray(document))
+    return document.map((value) => (Array.isArray(value) ? value.map(expand) : value));
+  return Object.fromEntries(
+    Object.entries(document).map(([name, value]) => [name, Array.isArray(value) ? value.map(expand) : value]),
+  );
+}
+
+t.test('a text that is read element by element is the same value, or wrong in the same way', async (t) => {
+  const outcome = (read: () => unknown) => {
+    try {
+      return { value: read() };
+    } catch (error) {
+      return { message: (error as Error).message };
+    }
+  };
+  const { document: outline } = parseOutline(
+    bytesOf({ ports: [{}, {}], routingDomains: [{ rdid: contoso }] }),
+  );
+  t.strictSame(outline, { ports: [0, 1], routingDomains: [2] }, 'no element is read before it is asked for');
+  const signs = fc.constantFrom(
+    ...'[]{},:"\\ 1e-.\n\u00fc',
+    '[[',
+    '}]',
+    '{"a":[{}]}',
+    '{}{}',
+    '"__proto__":',
+  );
+  const element = fc.oneof(fc.object({ maxDepth: 2 }), fc.array(fc.jsonValue({ maxDepth: 1 })));
+  const list = fc.oneof({ weight: 5, arbitrary: fc.array(element) }, fc.jsonValue({ maxDepth: 2 }));
+  const document = fc.oneof(
+    { weight: 5, arbitrary: fc.dictionary(fc.string(), list) },
+    { weight: 1, arbitrary: fc.array(list) },
+  );
+  const mutation = fc.record({
+    at: fc.double({ min: 0, max: 1, noNaN: true }),
+    length: fc.nat(2),
+    sign: signs,
+  });
+  const mutations = fc.oneof(fc.constant([]), fc.array(mutation, { maxLength: 2 }));
+  fc.assert(
+    fc.property(document, mutations, fc.constantFrom(undefined, 1), (value, changes, indent) => {
+      let text = JSON.stringify(value, undefined, indent);
+      for (const { at, length, sign } of changes) {
+        const begin = Math.floor(at * text.length);
+        text = text.slice(0, begin) + sign + text.slice(begin + length);
+      }
+      const bytes = Buffer.from(text);
+      t.strictSame(
+        outcome(() => throughOutline(bytes)),
+        outcome(() => parseDocument(bytes)),
+        text,
+      );
+    }),
+    { numRuns: 500 },
+  );
+});
 
 t.test('the thread answers what is answered without it, in slices, one document after another', async (t) => {
   const thread = new DocumentThread();

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { LookupRecord, VmPort } from '../../src/policy/resources.ts';
 import type { DesiredState } from '../../src/policy/state.ts';
 import type { StoreCapacity } from '../../src/store/capacity.ts';
-import type { Store } from '../../src/store/store.ts';
+import type { DocumentEntry, Entry, Store } from '../../src/store/store.ts';
 
 export const capacity: StoreCapacity = {
   routingDomains: 64,
@@ -39,6 +39,19 @@ export function record(customerAddress: string, virtualSubnetId = 5001): LookupR
 export function port(virtualSubnetId: number, customerAddress: string): VmPort {
   const macAddress = `02:00:00:00:01:${customerAddress.slice(-1).padStart(2, '0')}`;
   return { virtualSubnetId, macAddress, customerAddresses: [customerAddress], learn: false };
+}
+
+/** A document of one routing domain with so many records, at most 30,000. */
+export function domainDocument(rdid: string, vsid: number, records: number): DocumentEntry[] {
+  const entries: Entry[] = [
+    { kind: 'routingDomain', rdid, id: '', value: { name: `domain of ${vsid}` } },
+    { kind: 'virtualSubnet', rdid, id: `${vsid}`, value: { addressPrefixes: ['10.0.0.0/8'] } },
+  ];
+  for (let n = 0; n < records; n++) {
+    const value = record(`10.1.${n >> 7}.${2 + (n & 127)}`, vsid);
+    entries.push({ kind: 'lookupRecord', rdid, id: `vm${n}`, value });
+  }
+  return entries.map((entry, index) => ({ entry, pointer: `/items/${index}` }));
 }
 
 /** A domain with one subnet, 10.0.0.0/8, and a gateway subnet. */

@@ -1,7 +1,7 @@
 import t from 'tap';
 import { openStore } from '../../src/store/sqlite.ts';
 import type { StoredToken } from '../../src/store/tokens.ts';
-import { capacity, contoso, storePath } from './store-folder.ts';
+import { capacity, contoso, domainDocument, storePath } from './store-folder.ts';
 
 const created = '2026-01-01T00:00:00.000Z';
 const admin = { id: 'boss', role: 'admin', routingDomains: [], created, hash: 'scrypt$1' } as const;
@@ -47,6 +47,35 @@ t.test('a change of a token is told when readers see it, and not before it is on
   end();
   await store.tokens.put(tenant);
   t.equal(told.length, 2);
+});
+
+t.test('a removal holds at once, though a whole policy is written before it', async (t) => {
+  const path = storePath(t);
+  const store = await openStore({ path, capacity });
+  await store.tokens.put(admin);
+  const told: string[] = [];
+  store.tokens.subscribe((id) => told.push(id));
+  const order: string[] = [];
+  const note = (what: string) => () => void order.push(what);
+  const changed = store.tokens.put({ ...admin, role: 'operator' }).then(note('change'));
+  const whole = store
+    .replace(domainDocument(contoso, 5001, 2000))
+    .then(() => t.notOk(store.tokens.all.has('boss'), 'nor does the change bring it back'))
+    .then(note('policy'));
+  const gone = store.tokens.delete('boss').then(note('removal'));
+  t.notOk(store.tokens.all.has('boss'));
+  t.strictSame(told, ['boss']);
+  await Promise.all([changed, whole, gone]);
+  t.strictSame(order, ['change', 'policy', 'removal']);
+  await store.tokens.put({ ...admin, hash: 'scrypt$3' });
+  t.equal(store.tokens.all.get('boss')?.hash, 'scrypt$3', 'there may be another of that name');
+  await store.close();
+  const reopened = await openStore({ path, capacity });
+  t.equal(reopened.tokens.all.get('boss')?.hash, 'scrypt$3');
+  await reopened.close();
+
+  await t.rejects(reopened.tokens.delete('boss'), { code: 'HNV_STORE' });
+  t.ok(reopened.tokens.all.has('boss'), 'what could not be removed is valid as before');
 });
 
 t.test('a token that is not there cannot be deleted', async (t) => {

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import { problemResponses } from '../problem.ts';
+import { auditOf } from '../request-audit.ts';
 import type { ApiContext } from '../resource-routes.ts';
 
 export const backupType = 'application/vnd.sqlite3';
@@ -12,7 +13,7 @@ export function backup(app: FastifyInstance, { store }: ApiContext): void {
   app.get(
     '/v1/backup',
     {
-      config: { access: 'admin' },
+      config: { access: 'admin', isAudited: true },
       exposeHeadRoute: false, // it would copy the store for nothing
       schema: {
         operationId: 'getBackup',
@@ -28,7 +29,7 @@ export function backup(app: FastifyInstance, { store }: ApiContext): void {
         },
       },
     },
-    async (_request, reply) => {
+    async (request, reply) => {
       // A folder of our own, since the copy has hashes of tokens. The file has no name any more when it is sent, so that
       // nothing stays behind, however the answer ends.
       const folder = await mkdtemp(join(tmpdir(), 'hnvgw-backup-'));
@@ -38,6 +39,8 @@ export function backup(app: FastifyInstance, { store }: ApiContext): void {
         const file = await open(path);
         const { size } = await file.stat();
         reply.header('content-length', size).header('cache-control', 'no-store').type(backupType);
+        // Before the first byte of it, however many are taken.
+        store.audit.note({ ...auditOf(request), at: new Date().toISOString(), status: 200 });
         return reply.send(file.createReadStream());
       } finally {
         await rm(folder, { recursive: true, force: true });

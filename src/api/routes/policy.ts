@@ -12,7 +12,7 @@ import { policyStatus } from '../policy-status.ts';
 import { policyText } from '../policy-text.ts';
 import { entityTag, isFresh, requiredRevision } from '../preconditions.ts';
 import { problemResponses } from '../problem.ts';
-import { auditOf } from '../request-audit.ts';
+import { asWriter } from '../request-audit.ts';
 import type { ApiContext } from '../resource-routes.ts';
 import { etag, ifMatch, json, noneMatchRead } from '../resource-schemas.ts';
 import { Wait, waitMs } from '../wait.ts';
@@ -111,7 +111,7 @@ export function policy(app: FastifyInstance, context: ApiContext): void {
       confine(principal, entries);
       const options = {
         dryRun,
-        audit: auditOf(request),
+        ...asWriter(request),
         ...(ifRevision === undefined ? {} : { ifRevision }),
       };
       return { entries, outcome: await store[method](entries, options) };
@@ -121,9 +121,7 @@ export function policy(app: FastifyInstance, context: ApiContext): void {
         reply.header('retry-after', retryAfterSeconds);
       throw error;
     });
-    const { revision, created, changed, deleted } = outcome;
-    // Of what the document names: a tenant is told nothing of the rest.
-    const unchanged = entries.length - created - changed;
+    const { revision, created, changed, deleted, unchanged } = outcome;
     const changes = await describeChanges(outcome.changes);
     const more = created + changed + deleted - changes.length;
     reply.header('etag', entityTag(revision));
