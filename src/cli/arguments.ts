@@ -87,7 +87,10 @@ function optionValues(name: string, option: Flag | ValueOption, values: string[]
 function argumentValues(command: Command, positionals: string[], fail: Fail) {
   const known: [string, Argument][] = Object.entries(command.arguments);
   const surplus = positionals.slice(known.length);
-  if (surplus.length > 0) fail(`${command.name} takes no argument ${surplus.join(' ')}`);
+  if (surplus.length > 0) {
+    const meant = 'file' in command.options ? `; is it the file, -f ${surplus[0]}?` : '';
+    fail(`${command.name} takes no argument ${surplus.join(' ')}${meant}`);
+  }
   return Object.fromEntries(
     known.map(([name, { summary, optional, choices }], at) => {
       const value = positionals[at];

@@ -47,6 +47,9 @@ export const commandGroups: readonly CommandGroup[] = [
 /** Names of one or two words. */
 export const commandNames = Object.keys(loaders) as readonly CommandName[];
 
+/** What `help` explains beside the commands. */
+export const policyTopic = 'policy';
+
 export async function loadCommand(name: CommandName): Promise<Command> {
   return (await loaders[name]()).default;
 }

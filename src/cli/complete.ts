@@ -2,7 +2,7 @@
 import { Api } from './api.ts';
 import { helpOption } from './arguments.ts';
 import type { Command, Completion, Flag, ValueOption } from './command.ts';
-import { commandNames, findCommand, isFamily, loadCommand } from './commands.ts';
+import { commandNames, findCommand, isFamily, loadCommand, policyTopic } from './commands.ts';
 import { type Domain, resolveDomain } from './domain.ts';
 import { findResource, type Item, pathOf, resources } from './resources.ts';
 import type { ConnectionValues } from './server.ts';
@@ -103,7 +103,7 @@ class Rest {
 }
 
 async function offered(what: Completion, rest: Rest): Promise<readonly string[]> {
-  if (what === 'command') return commandNames.map((name) => name.split(' ')[0] ?? '');
+  if (what === 'command') return [...commandNames.map((name) => name.split(' ')[0] ?? ''), policyTopic];
   if (what === 'resource') return resources.map(({ name }) => name);
   try {
     return await known(what, rest);

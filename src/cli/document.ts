@@ -1,5 +1,6 @@
 /** A policy document that somebody wrote: a file or standard input, YAML or JSON, one document or several. */
-import { readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { text as readStream } from 'node:stream/consumers';
 import { YamlSource } from '../config/yaml-source.ts';
 import { HnvError } from '../errors.ts';
 import { ApiProblem } from './failures.ts';
@@ -12,9 +13,9 @@ export interface PolicyInput {
 }
 
 /** Reads and parses; `-` is standard input. Throws HNV_INPUT with file and line. What the API checks is not checked here. */
-export function readPolicyInput(file: string): PolicyInput {
+export async function readPolicyInput(file: string): Promise<PolicyInput> {
   const name = file === '-' ? 'stdin' : file;
-  const text = readText(file);
+  const text = await readText(file);
   const json = parsedJson(text);
   if (json !== undefined) {
     // YAML's parser takes long for a large document, and is needed only to find a line.
@@ -32,9 +33,10 @@ export function readPolicyInput(file: string): PolicyInput {
   };
 }
 
-function readText(file: string): string {
+/** Standard input as a stream: a pipe need not block its reader, and a read by its number would fail then. */
+async function readText(file: string): Promise<string> {
   try {
-    return readFileSync(file === '-' ? process.stdin.fd : file, 'utf8');
+    return file === '-' ? await readStream(process.stdin) : await readFile(file, 'utf8');
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new HnvError('HNV_INPUT', `The file cannot be read: ${reason}.`, { cause: error });

@@ -15,8 +15,8 @@ export async function programHelp(): Promise<string> {
     `Usage: ${program} COMMAND [OPTIONS]`,
     '',
     ...groups.flat(),
-    `${program} help COMMAND tells more, with examples. To begin with: ${program} help apply, ${program} help get,`,
-    `${program} doctor.`,
+    `${program} help COMMAND tells more, with examples. To begin with: ${program} help gateway, ${program} help apply,`,
+    `${program} help policy, ${program} doctor.`,
     '',
     'Exit codes: 0 done, 1 failed, 2 called wrongly. Data goes to standard output, everything else to standard error.',
   ]);
@@ -45,7 +45,7 @@ export function commandHelp(command: Command): string {
     '',
     `Usage: ${synopsis(command)}`,
     '',
-    ...command.about.flatMap((paragraph) => [...wrapped(paragraph, WIDTH), '']),
+    ...command.about.flatMap((paragraph) => [...wrapped(paragraph), '']),
     ...section('Arguments', argumentRows(command)),
     ...section('Options', own.map(optionRow)),
     ...section('Connection', connection.map(optionRow)),
@@ -116,7 +116,7 @@ function section(title: string, entries: [string, string][]): string[] {
 }
 
 /** Two columns, the second one wrapped. */
-function rows(entries: [string, string][]): string[] {
+export function rows(entries: [string, string][]): string[] {
   const width = Math.min(28, Math.max(...entries.map(([name]) => name.length)));
   return entries.flatMap(([name, text]) => {
     const [first = '', ...more] = wrapped(text, WIDTH - width - 4);
@@ -126,7 +126,8 @@ function rows(entries: [string, string][]): string[] {
   });
 }
 
-function wrapped(text: string, width: number): string[] {
+/** The text in lines. */
+export function wrapped(text: string, width = WIDTH): string[] {
   const lines: string[] = [];
   let line = '';
   for (const word of text.split(' ')) {
@@ -138,6 +139,7 @@ function wrapped(text: string, width: number): string[] {
   return [...lines, line];
 }
 
-function page(lines: readonly string[]): string {
+/** The lines as they are printed. */
+export function page(lines: readonly string[]): string {
   return `${lines.join('\n').trimEnd()}\n`;
 }

@@ -3,6 +3,7 @@ import { helpOption } from './arguments.ts';
 import type { Command, Flag, ValueOption } from './command.ts';
 import { commandGroups, loadCommand } from './commands.ts';
 import { argumentRows, optionRow, synopsis } from './help.ts';
+import { policyHelp } from './policy-help.ts';
 import { connectionOptions } from './server.ts';
 
 /** The lines below the heading. */
@@ -22,6 +23,11 @@ export async function commandReference(): Promise<string[]> {
     '',
     ...optionTable(connection, 'connection'),
     ...parts.flat(),
+    '## Policy documents',
+    '',
+    'As `hnvgw help policy` prints it:',
+    '',
+    ...codeLines([policyHelp().trimEnd()]),
   ].slice(0, -1);
 }
 

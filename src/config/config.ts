@@ -64,12 +64,12 @@ const sectionRoles = { uplink: 'gateway', learning: 'host' } as const;
 
 /** Reads the file of a gateway. Throws HNV_CONFIG with file, line and key. */
 export function loadGatewayConfig(file: string): GatewayConfig {
-  return parseGatewayConfig(readText(file), file);
+  return parseGatewayConfig(readText(file, 'gateway'), file);
 }
 
 /** As loadGatewayConfig(), of a host. */
 export function loadHostConfig(file: string): HostConfig {
-  return parseHostConfig(readText(file), file);
+  return parseHostConfig(readText(file, 'host'), file);
 }
 
 /** Reads the text of a gateway's configuration; `name` stands for it in messages. Throws HNV_CONFIG. */
@@ -90,10 +90,14 @@ export function parseHostConfig(text: string, name: string): HostConfig {
   return { ...config, learning: { ...learning, publish } };
 }
 
-function readText(file: string): string {
+function readText(file: string, role: RoleName): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
+      const todo = `hnvgw help ${role} shows what it needs at least`;
+      throw new HnvError('HNV_CONFIG', `There is no configuration file ${file}; ${todo}.`, { cause: error });
+    }
     const reason = error instanceof Error ? error.message : String(error);
     throw new HnvError('HNV_CONFIG', `The configuration file cannot be read: ${reason}.`, { cause: error });
   }

@@ -5,6 +5,7 @@
 import type { CommandOptions, CommandResult } from './command.ts';
 import type { Lab } from './lab.ts';
 import type { LabProcess } from './process.ts';
+import { SHELL } from './terminal.ts';
 
 export class Namespace {
   readonly lab: Lab;
@@ -33,6 +34,11 @@ export class Namespace {
   /** Starts a program inside that runs until it, or the lab, is ended. Its pid is the program's own. */
   spawn(args: readonly string[], options: { env?: NodeJS.ProcessEnv } = {}): Promise<LabProcess> {
     return this.lab.spawn('nsenter', [`--net=${this.path}`, '--', ...args], options);
+  }
+
+  /** Starts a shell inside, as Terminal takes it. */
+  shell(): Promise<LabProcess> {
+    return this.spawn(['bash', '-c', SHELL]);
   }
 
   /** `ip -n NAME args`; answers its output, rejects when it fails. */

@@ -68,7 +68,7 @@ export abstract class NodeProcess {
     await mkdir(this.#dir);
     const config = {
       instance: this.instance,
-      api: { listen: `unix:${this.api.socketPath}` },
+      api: { listen: [`unix:${this.api.socketPath}`] },
       store: { path: join(this.#dir, 'store.sqlite') },
       log: { level: 'info' },
       ...sections,

@@ -146,7 +146,7 @@ export function tenantPolicy(tenant: Tenant): TenantPolicy {
  * resolves. `onStep` hears the path of each PUT before it is sent.
  */
 export async function provisionTenants(
-  api: ApiClient,
+  api: Pick<ApiClient, 'put'>,
   onStep: (path: string) => void = () => undefined,
 ): Promise<void> {
   const put = async (path: string, body: unknown) => {

@@ -21,7 +21,7 @@ t.test('the command line and a gateway', { timeout: 120_000 }, async (t) => {
   /** Standard output; throws when it fails. */
   const hnvgw = async (...words: string[]): Promise<string> => {
     const args = ['-u', 'NODE_OPTIONS', process.execPath, PROGRAM, ...words, '--server', server];
-    return (await gateway.namespace.run(['env', ...args])).stdout;
+    return (await gateway.namespace.runChecked(['env', ...args])).stdout;
   };
   const [vm] = contoso;
   const policyFile = join(lab.dir, 'policy.yaml');
@@ -71,6 +71,18 @@ t.test('the command line and a gateway', { timeout: 120_000 }, async (t) => {
     await hnvgw('apply', '-f', policyFile);
     await reaches();
   });
+
+  await t.test(
+    'a deletion is over when the kernel has it, however long it may take',
+    { timeout: 30_000 },
+    async (t) => {
+      const address = '192.168.1.99';
+      await gateway.api.put(`/v1/provider-addresses/${address}`, { interface: 'pa9', prefixLength: 24 });
+      t.match(await hnvgw('status'), /no interface pa9/);
+      await hnvgw('delete', 'provider-address', address, '--wait', '60s');
+      t.notMatch(await hnvgw('get', 'provider-addresses'), address);
+    },
+  );
 
   await t.test('the doctor finds a healthy node', async (t) => {
     const said = await hnvgw('doctor', '--config', gateway.configFile);

@@ -46,6 +46,7 @@ t.test('bash completes', async (t) => {
     ['hnvgw get nat -d x', []],
     ['hnvgw token revoke ', ['portal']],
     ['hnvgw help ap', ['apply']],
+    ['hnvgw help pol', ['policy']],
     ['hnvgw apply -f pol', ['policy.yaml']],
     ['hnvgw apply --wh', ['--whole']],
     ['hnvgw nothing ', []],

@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
@@ -7,10 +8,10 @@ import { testFolder } from './cli-node.ts';
 
 const folder = testFolder(t);
 
-function read(text: string) {
+async function read(text: string) {
   const file = join(folder, 'policy');
   writeFileSync(file, text);
-  const input = readPolicyInput(file);
+  const input = await readPolicyInput(file);
   /** The line that a problem at the pointer is told with. */
   const lineOf = (pointer: string): number => {
     const problem = { status: 400, code: 'HNV_INVALID_FIELD', detail: 'It is wrong.', pointer };
@@ -36,7 +37,7 @@ ports:
 `;
 
 t.test('a field of a YAML document is found by its line', async (t) => {
-  const { document, lineOf } = read(yaml);
+  const { document, lineOf } = await read(yaml);
   t.match(document, {
     routingDomains: [{ name: 'Contoso' }, { name: 'Fabrikam' }],
     ports: [{ interface: 'tap0' }],
@@ -48,7 +49,7 @@ t.test('a field of a YAML document is found by its line', async (t) => {
 });
 
 t.test('what is missing is looked for where it should be', async (t) => {
-  const { lineOf } = read(yaml);
+  const { lineOf } = await read(yaml);
   t.equal(lineOf('/routingDomains/1/rdid'), 10);
   t.equal(lineOf('/routingDomains/0/gateway/virtualSubnetId'), 3);
   t.equal(lineOf('/providerRoutes'), 2);
@@ -57,14 +58,14 @@ t.test('what is missing is looked for where it should be', async (t) => {
 
 t.test('JSON is taken as well, with its lines', async (t) => {
   const json = JSON.stringify({ routingDomains: [{ rdid: 'x', name: 'a~b/c' }], ports: [] }, undefined, 2);
-  const { document, lineOf } = read(json);
+  const { document, lineOf } = await read(json);
   t.strictSame(document, JSON.parse(json));
   t.equal(lineOf('/routingDomains/0/name'), 5);
-  t.equal(read(JSON.stringify(document)).lineOf('/routingDomains/0/name'), 1);
+  t.equal((await read(JSON.stringify(document))).lineOf('/routingDomains/0/name'), 1);
 });
 
 t.test('several documents are one policy, and each field is found in its own', async (t) => {
-  const { document, lineOf } = read(
+  const { document, lineOf } = await read(
     `---\nrouting: []\nroutingDomains:\n- name: a\n---\n---\nports:\n- interface: tap0\nroutingDomains:\n- name: b\n- name: c\n`,
   );
   t.strictSame(document, {
@@ -80,7 +81,7 @@ t.test('several documents are one policy, and each field is found in its own', a
 });
 
 t.test('anchors are followed to where the value stands', async (t) => {
-  const { document, lineOf } = read('x: &subnet\n  vsid: 1\nvirtualSubnets:\n  - *subnet\n');
+  const { document, lineOf } = await read('x: &subnet\n  vsid: 1\nvirtualSubnets:\n  - *subnet\n');
   t.match(document, { virtualSubnets: [{ vsid: 1 }] });
   t.equal(lineOf('/virtualSubnets/0/vsid'), 2);
 });
@@ -105,13 +106,31 @@ const broken: [what: string, text: string, said: RegExp][] = [
 
 for (const [what, text, message] of broken) {
   t.test(`${what} is refused with file and line`, async (t) => {
-    t.throws(() => read(text), { code: 'HNV_INPUT', message });
+    await t.rejects(read(text), { code: 'HNV_INPUT', message });
   });
 }
 
 t.test('a file that is not there is named', async (t) => {
-  t.throws(() => readPolicyInput(join(folder, 'missing')), {
+  await t.rejects(readPolicyInput(join(folder, 'missing')), {
     code: 'HNV_INPUT',
     message: /cannot be read: .*missing/,
   });
+});
+
+t.test('standard input may come late, through a pipe that does not wait', async (t) => {
+  const module = new URL('../../src/cli/document.ts', import.meta.url).href;
+  const script = `const { readPolicyInput } = await import('${module}');
+    const input = readPolicyInput('-');
+    console.log('reading');
+    console.log(JSON.stringify((await input).document));`;
+  // Pipes of Node's own are sockets that do not block.
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', script]);
+  let printed = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    if (printed === '') child.stdin.end('ports: []\n');
+    printed += text;
+  });
+  const code = await new Promise((resolve) => child.on('close', resolve));
+  t.equal(code, 0);
+  t.equal(printed, 'reading\n{"ports":[]}\n');
 });

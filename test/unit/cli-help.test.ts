@@ -2,8 +2,16 @@ import t from 'tap';
 import { readArguments } from '../../src/cli/arguments.ts';
 import { commandGroups, commandNames, findCommand, loadCommand } from '../../src/cli/commands.ts';
 import { commandHelp, programHelp, synopsis } from '../../src/cli/help.ts';
+import { policyHelp } from '../../src/cli/policy-help.ts';
 import { commandReference } from '../../src/cli/reference.ts';
 import { shellWords } from '../../src/cli/shell-words.ts';
+import { domainLists, nodeLists } from '../../src/policy/document-schema.ts';
+import {
+  ExternalAddress,
+  type ResourceKind,
+  resourceSchemas,
+  StaticMapping,
+} from '../../src/policy/resources.ts';
 
 const commands = await Promise.all(commandNames.map(loadCommand));
 
@@ -60,6 +68,30 @@ for (const command of commands) {
     }
   });
 }
+
+t.test('the help of policy documents has every part with every field', async (t) => {
+  const parts = policyHelp().split(/\n(?=\s*[a-zA-Z]+: )/);
+  const fieldsOf = (part: string) =>
+    [
+      ...(parts.find((text) => text.trimStart().startsWith(`${part}: `)) ?? '').matchAll(
+        /^ {2,6}([a-zA-Z]+)(?= {2}|$)/gm,
+      ),
+    ].map(([, name]) => name);
+  const ownFields = (kind: ResourceKind) => Object.keys(resourceSchemas[kind].properties);
+  for (const { list, kind, naming } of [nodeLists, domainLists].flatMap(({ before, after }) => [
+    ...before,
+    ...after,
+  ]))
+    t.strictSame(fieldsOf(list), [naming, ...ownFields(kind)], list);
+  t.strictSame(fieldsOf('routingDomains'), ['rdid', ...ownFields('routingDomain')]);
+  t.strictSame(fieldsOf('gateway'), ownFields('gateway'));
+  t.strictSame(fieldsOf('nat'), [
+    'externalAddresses',
+    ...Object.keys(ExternalAddress.properties),
+    'staticMappings',
+    ...Object.keys(StaticMapping.properties),
+  ]);
+});
 
 t.test('the reference has every command with its options', async (t) => {
   const page = (await commandReference()).join('\n');

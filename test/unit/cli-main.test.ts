@@ -38,6 +38,10 @@ t.test('wrong usage says what is wrong, what may have been meant, and exits with
     ],
     [['token'], /^hnvgw: token needs one of create, list, revoke\nhnvgw help token tells more\.\n$/],
     [['token', 'crate'], /^hnvgw: there is no command token crate; did you mean create\?\n/],
+    [
+      ['apply', 'a.yaml'],
+      /^hnvgw: apply takes no argument a\.yaml; is it the file, -f a\.yaml\?\nhnvgw help apply tells more\.\n$/,
+    ],
     [['host', 'x'], /^hnvgw: host takes no argument x\nhnvgw help host tells more\.\n$/],
   ];
   for (const [words, stderr] of wrong)

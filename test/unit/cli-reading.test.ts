@@ -111,6 +111,10 @@ t.test('reading', async (t) => {
       stdout:
         /^node +gateway hg, version 0\.1\.0\nstate +ready\nrevision +4, the kernel is at 3\ndomains +1 ready, 0 pend/,
     });
+    t.match(await hnvgw(['status']), {
+      stdout:
+        /\n\nNot ready:\nSTATE +RESOURCE +REASON\nfailed +routing-domains\/1+-0000-0000-0000-0+a\/nat +no memory\n/,
+    });
     t.strictSame(await json('status'), operations.nodeStatus());
   });
 
@@ -143,7 +147,8 @@ t.test('reading', async (t) => {
     t.match(stdout.split('\n')[0], /^\S+ +resource +created +provider-addresses\/192\.0\.2\.1$/);
     const lines = (await hnvgw(['events', '-o', 'json', '-d', 'Contoso'])).stdout.trimEnd().split('\n');
     t.ok(lines.length > 5);
-    for (const line of lines) t.match(JSON.parse(line), { type: 'resource', routingDomainId: contoso });
+    for (const line of lines)
+      t.match(JSON.parse(line), { type: /^(resource|policy)$/, routingDomainId: contoso });
   });
 
   await t.test('a reader that has seen enough is no error', async (t) => {

@@ -266,12 +266,17 @@ for (const [what, text, message] of refusals) {
   });
 }
 
-t.test('a file that cannot be read is named', async (t) => {
-  t.throws(() => loadGatewayConfig('/nonexistent/hnvgw.yaml'), {
-    code: 'HNV_CONFIG',
-    message: /no such file or directory, open '\/nonexistent\/hnvgw\.yaml'/,
-  });
-});
+t.test(
+  'a file that cannot be read is named, and one that is missing with what shows how to write it',
+  async (t) => {
+    t.throws(() => loadGatewayConfig('/nonexistent/hnvgw.yaml'), {
+      code: 'HNV_CONFIG',
+      message:
+        'There is no configuration file /nonexistent/hnvgw.yaml; hnvgw help gateway shows what it needs at least.',
+    });
+    t.throws(() => loadGatewayConfig('/etc'), { code: 'HNV_CONFIG', message: /EISDIR/ });
+  },
+);
 
 t.test('every key is described', async (t) => {
   const undescribed: string[] = [];

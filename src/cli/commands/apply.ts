@@ -9,6 +9,31 @@ import { outputOption, print } from '../output.ts';
 import { connectionOptions } from '../server.ts';
 import { readWait, waitOption } from '../wait-option.ts';
 
+/** As little as a gateway and a tenant need. */
+const tenant = `cat > tenant.yaml <<'END'
+providerAddresses:
+  - { address: 192.168.1.20, interface: eth0, prefixLength: 24 }
+routingDomains:
+  - rdid: 33333333-3333-3333-3333-333333333333
+    name: Example
+    virtualSubnets:
+      - { vsid: 7001, addressPrefixes: [10.7.1.0/24] }
+      - { vsid: 7002, addressPrefixes: [10.254.254.0/29], isGatewaySubnet: true }
+    lookupRecords:
+      - id: vm1
+        customerAddress: 10.7.1.11
+        virtualSubnetId: 7001
+        macAddress: 02:00:00:70:01:11
+        providerAddress: 192.168.1.10
+    gateway:
+      virtualSubnetId: 7002
+      customerAddresses: [10.254.254.2]
+      macAddress: 02:00:00:70:fe:02
+    nat:
+      externalAddresses: [{ ipAddress: 198.51.100.107 }]
+END
+hnvgw apply -f tenant.yaml`;
+
 export default command({
   name: 'apply',
   summary: 'create or replace what a file names',
@@ -16,10 +41,8 @@ export default command({
     'Reads a policy document, YAML or JSON, and makes the node have what it says: all of it or, when something in it breaks a ' +
       'rule, nothing. What the file does not name stays as it is; with --whole it goes. A mistake is named with its line. ' +
       'Doing it again changes nothing.',
-    'A document has the lists providerAddresses, providerRoutes, ports and routingDomains, each optional; a routing domain has ' +
-      'virtualSubnets, lookupRecords, customerRoutes, gateway and nat. The elements are the resources of the API (/docs on the ' +
-      'node shows them), each with the field that names it: rdid, vsid, id, address or interface. hnvgw get policy prints such a ' +
-      'document. A file may have several documents, parted by ---.',
+    'hnvgw help policy explains what such a document has, and hnvgw get policy prints that of the node. A file may have several ' +
+      'documents, parted by ---.',
     'Then it waits until the kernel has it, and exits with 1 when it cannot have it.',
   ],
   arguments: {},
@@ -33,21 +56,8 @@ export default command({
   },
   examples: [
     {
-      what: 'a routing domain with a subnet and a VM in it',
-      line: [
-        "echo 'routingDomains:",
-        '  - rdid: 33333333-3333-3333-3333-333333333333',
-        '    name: Example',
-        '    virtualSubnets:',
-        '      - vsid: 7001',
-        '        addressPrefixes: [10.7.1.0/24]',
-        '    lookupRecords:',
-        '      - id: vm1',
-        '        customerAddress: 10.7.1.11',
-        '        virtualSubnetId: 7001',
-        '        macAddress: 02:00:00:70:01:11',
-        "        providerAddress: 192.168.1.10' | hnvgw apply -f -",
-      ].join('\n'),
+      what: 'a tenant with a VM on the host 192.168.1.10, which this gateway connects to the internet',
+      line: tenant,
     },
     {
       what: 'save the whole policy, and bring it back later: what is not in the file goes',
@@ -55,12 +65,12 @@ export default command({
     },
     { what: 'only look what would change', line: 'hnvgw apply -f policy.yaml --whole --dry-run' },
   ],
-  seeAlso: ['hnvgw diff', 'hnvgw get policy', 'hnvgw delete', 'docs/first-tenant.md'],
+  seeAlso: ['hnvgw help policy', 'hnvgw diff', 'hnvgw get policy', 'hnvgw delete', 'docs/first-tenant.md'],
   run: async ({ options }) => {
     const dryRun = options['dry-run'];
     const wait = readWait(options.wait, 'apply');
     const { readPolicyInput } = await import('../document.ts');
-    const input = readPolicyInput(options.file);
+    const input = await readPolicyInput(options.file);
     return withApi(options, async (api) => {
       const outcome = await api
         .json<PolicyOutcome>(options.whole ? 'PUT' : 'POST', '/v1/policy', {

@@ -27,10 +27,10 @@ export default command({
       line: 'hnvgw get policy > policy.yaml\nhnvgw diff -f policy.yaml || hnvgw apply -f policy.yaml',
     },
   ],
-  seeAlso: ['hnvgw apply', 'hnvgw get policy'],
+  seeAlso: ['hnvgw apply', 'hnvgw help policy', 'hnvgw get policy'],
   run: async ({ options }) => {
     const { readPolicyInput } = await import('../document.ts');
-    const input = readPolicyInput(options.file);
+    const input = await readPolicyInput(options.file);
     return withApi(options, async (api) => {
       const outcome = await api
         .json<PolicyOutcome>(options.whole ? 'PUT' : 'POST', '/v1/policy', {

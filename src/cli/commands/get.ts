@@ -71,11 +71,14 @@ export async function resourcePath(
 ): Promise<string> {
   if (resource.of === 'domain') {
     if (domain === undefined)
-      throw new UsageError(`${resource.name} are of a routing domain: say which with -d DOMAIN`, command);
+      throw new UsageError(
+        `${resource.name} ${resource.id === undefined ? 'is' : 'are'} of a routing domain: say which with -d DOMAIN`,
+        command,
+      );
     return pathOf(resource, await resolveDomain(api, domain), id);
   }
   if (domain !== undefined)
-    throw new UsageError(`${resource.name} are not of a routing domain, and take no -d`, command);
+    throw new UsageError(`-d is for what a routing domain has, and not for ${resource.name}`, command);
   const isDomain = resource.id === 'rdid' && id !== undefined;
   return pathOf(resource, undefined, isDomain ? await resolveDomain(api, id) : id);
 }

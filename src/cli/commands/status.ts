@@ -1,19 +1,21 @@
 /** What a node says about itself. */
-import type { NodeStatus } from '../../api/operations.ts';
+import type { NodeStatus, StatusProblem } from '../../api/operations.ts';
 import { withApi } from '../api.ts';
 import { command } from '../command.ts';
 import { reasonLines } from '../drop-words.ts';
 import { harmless } from '../harmless.ts';
 import { outputOption, print } from '../output.ts';
+import { stateStyle } from '../resources.ts';
 import { connectionOptions } from '../server.ts';
-import { paint, tableLines } from '../table.ts';
+import { type Column, paint, tableLines } from '../table.ts';
 
 export default command({
   name: 'status',
   summary: 'show how the node is',
   about: [
     'Version and role, whether the kernel has what the store says, how many routing domains are ready, what an operator should ' +
-      'know, what this kernel lacks, and the dropped packets that belong to no routing domain. For operators and administrators.',
+      'know, what this kernel lacks, which resources are not ready and why, and the dropped packets that belong to no routing ' +
+      'domain. For operators and administrators.',
   ],
   arguments: {},
   options: { ...outputOption, ...connectionOptions },
@@ -29,6 +31,12 @@ export default command({
       return undefined;
     }),
 });
+
+const problemColumns: readonly Column<StatusProblem>[] = [
+  { title: 'STATE', cell: ({ state }) => state, style: ({ state }) => stateStyle(state) },
+  { title: 'RESOURCE', cell: ({ path }) => path.replace(/^\/v1\//, '') },
+  { title: 'REASON', cell: ({ reason = '' }) => reason },
+];
 
 function statusLines(status: NodeStatus): string[] {
   const { version, role, instance, ready, revision, appliedRevision, routingDomains } = status;
@@ -51,6 +59,9 @@ function statusLines(status: NodeStatus): string[] {
   const drops = Object.entries(status.unattributedDrops);
   return [
     ...facts.map(([name, value]) => `${name.padEnd(10)}${value}`),
+    ...(status.problems.length === 0
+      ? []
+      : ['', 'Not ready:', ...tableLines(problemColumns, status.problems)]),
     ...(drops.length === 0
       ? []
       : ['', 'Dropped packets of no routing domain:', ...dropLines(status.unattributedDrops)]),

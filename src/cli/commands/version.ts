@@ -1,12 +1,6 @@
 /** Prints the version. */
-import { readFileSync } from 'node:fs';
+import { programVersion } from '../../version.ts';
 import { command } from '../command.ts';
-
-/** The version of this program: the package's. */
-export function programVersion(): string {
-  const file = new URL('../../../package.json', import.meta.url);
-  return JSON.parse(readFileSync(file, 'utf8')).version;
-}
 
 export default command({
   name: 'version',

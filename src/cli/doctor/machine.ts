@@ -18,7 +18,7 @@ export async function checkMachine(configFile: string | undefined): Promise<Find
       ...findings,
       note(
         `There is no configuration ${file}.`,
-        'Write one if a node is to run here: docs/configuration.md.',
+        'Write one if a node is to run here: hnvgw help gateway and hnvgw help host show what it needs at least.',
       ),
     ];
   try {

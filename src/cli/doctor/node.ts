@@ -1,6 +1,6 @@
 /** How a running node is, by its own word. */
 import type { TLSSocket } from 'node:tls';
-import type { NodeEvent, NodeStatus } from '../../api/operations.ts';
+import type { NodeEvent, NodeStatus, ResourceStatus, StatusProblem } from '../../api/operations.ts';
 import type { Api } from '../api.ts';
 import { pastEvents } from '../event-stream.ts';
 import { ApiProblem } from '../failures.ts';
@@ -36,7 +36,11 @@ async function checkWithin(api: Api): Promise<Finding[]> {
   return [
     ...findings,
     ...checkStatus(status),
-    ...(await checkObjects(api, ['provider-addresses', 'provider-routes', 'ports', 'routing-domains'])),
+    ...(await checkObjects(
+      api,
+      ['provider-addresses', 'provider-routes', 'ports', 'routing-domains'],
+      status,
+    )),
     ...checkDrift(await pastEvents(api, { type: 'drift' })),
   ];
 }
@@ -71,27 +75,37 @@ function checkStatus(status: NodeStatus): Finding[] {
   return [state, ...warnings.map((warning) => note(warning))];
 }
 
-async function checkObjects(api: Api, kinds: readonly string[]): Promise<Finding[]> {
+/** Operators are told by the node what is not ready, also of what a routing domain has; a tenant sees its domains alone. */
+async function checkObjects(api: Api, kinds: readonly string[], status?: NodeStatus): Promise<Finding[]> {
   const findings: Finding[] = [];
   for (const kind of kinds) {
     const items = await api.list<Item>(`/v1/${kind}`);
+    const bad = (status?.problems ?? problemsOf(kind, items)).filter(({ path }) =>
+      path.startsWith(`/v1/${kind}/`),
+    );
+    // The node lists the first ones, but counts all routing domains.
+    const { pending, failed } = status?.routingDomains ?? { pending: 0, failed: 0 };
+    const isReady = bad.length === 0 && (kind !== 'routing-domains' || pending + failed === 0);
     const words = kind.replace('-', ' ');
-    const bad = items.filter((item) => stateOf(item).state !== 'ready');
-    if (items.length > 0 && bad.length === 0) findings.push(ok(`All ${items.length} ${words} are ready.`));
+    if (items.length === 1 && isReady)
+      findings.push(ok(`The one ${words.replace(/(address)es$|s$/, '$1')} is ready.`));
+    else if (items.length > 0 && isReady) findings.push(ok(`All ${items.length} ${words} are ready.`));
     if (items.length === 0 && kind === 'provider-addresses')
       findings.push(note('The node has no provider address, so no tunnel ends here.', 'hnvgw help apply.'));
-    for (const item of bad.slice(0, told)) {
-      const { state, reason = 'no reason is given' } = stateOf(item);
-      const id = item.id ?? item.name ?? item.address ?? item.interface;
-      const sentence = `${words.replace(/(address)es$|s$/, '$1')} ${id} is ${state}: ${reason}`;
+    for (const { path, state, reason = 'no reason is given' } of bad.slice(0, told)) {
+      const sentence = `${path.replace(/^\/v1\//, '')} is ${state}: ${reason}`;
       findings.push(state === 'failed' ? wrong(sentence) : note(sentence));
     }
     if (bad.length > told)
-      findings.push(
-        note(`${bad.length - told} more ${words} are not ready.`, `hnvgw get ${kind} shows them.`),
-      );
+      findings.push(note(`${bad.length - told} more of the ${words} are not ready.`, `hnvgw get ${kind}.`));
   }
   return findings;
+}
+
+function problemsOf(kind: string, items: readonly Item[]): StatusProblem[] {
+  return items
+    .map((item) => ({ path: `/v1/${kind}/${item.rdid}`, ...(item.status as ResourceStatus) }))
+    .filter(({ state }) => state !== 'ready');
 }
 
 function checkDrift(events: readonly NodeEvent[]): Finding[] {
@@ -104,10 +118,6 @@ function checkDrift(events: readonly NodeEvent[]): Finding[] {
       'Find out who changes it; hnvgw events --type drift shows what.',
     ),
   ];
-}
-
-function stateOf(item: Item): { state?: string; reason?: string } {
-  return (item.status ?? {}) as { state?: string; reason?: string };
 }
 
 /** Undefined when the role is not enough. */

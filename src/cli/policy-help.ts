@@ -1,0 +1,109 @@
+/** The page that `hnvgw help policy` prints: every field of a policy document, from the schemas that it is checked with. */
+import type { TSchema } from 'typebox';
+import {
+  type DocumentList,
+  domainLists,
+  elementSchema,
+  nodeLists,
+  singleSchema,
+} from '../policy/document-schema.ts';
+import { RoutingDomain } from '../policy/resources.ts';
+import { page, rows, wrapped } from './help.ts';
+
+/** What each part is for; the fields say the rest. */
+const meanings: Record<string, string> = {
+  providerAddresses: 'addresses of this node on the provider network, which tunnels end at',
+  providerRoutes: 'ways to other provider networks',
+  ports: 'network interfaces of virtual machines on this node; for a host',
+  virtualSubnets: 'the first address of each prefix is the distributed router',
+  lookupRecords:
+    'which address and MAC address a virtual machine has, and the provider address of the host that it runs on; nodes write ' +
+    'dynamic ones by themselves',
+  gateway:
+    'makes this node the gateway of the VM network, with an address in a subnet of its own (isGatewaySubnet); the hosts ' +
+    'have a lookup record of that address with its macAddress, and this node as provider address',
+  customerRoutes:
+    'ways to what is behind a virtual machine; hosts need one to the gateway, the gateway none to the internet',
+  nat: 'the public addresses of the tenant, and what is reachable from outside; for a gateway',
+};
+
+/** As JSON Schema has them. */
+interface Schema {
+  readonly type?: string;
+  readonly description?: string;
+  readonly properties?: Record<string, Schema>;
+  readonly required?: readonly string[];
+  readonly items?: Schema;
+  readonly anyOf?: readonly Schema[];
+  readonly const?: unknown;
+  readonly default?: unknown;
+  readonly minimum?: number;
+  readonly maximum?: number;
+}
+
+/** The whole page. */
+export function policyHelp(): string {
+  return page([
+    'hnvgw help policy: what a policy document has',
+    '',
+    ...wrapped(
+      'hnvgw apply and hnvgw diff read it, YAML or JSON; hnvgw get policy prints it. Each part may be absent.',
+    ),
+    '',
+    ...nodeLists.before.flatMap(listLines),
+    'routingDomains: the VM networks of tenants, each with addresses of its own choice',
+    ...fieldRows({
+      properties: { rdid: { description: 'GUID of the routing domain' }, ...RoutingDomain.properties },
+      required: ['rdid', ...RoutingDomain.required],
+    }),
+    '',
+    ...domainLists.before.flatMap(listLines).map(indented),
+    ...singleLines('gateway').map(indented),
+    ...domainLists.after.flatMap(listLines).map(indented),
+    ...singleLines('nat').map(indented),
+    ...nodeLists.after.flatMap(listLines),
+    'See also: hnvgw help apply, which has a whole tenant as an example',
+  ]);
+}
+
+function listLines(list: DocumentList): string[] {
+  return part(list.list, elementSchema(list));
+}
+
+function singleLines(kind: 'gateway' | 'nat'): string[] {
+  return part(kind, singleSchema(kind));
+}
+
+function part(name: string, schema: TSchema): string[] {
+  return [...wrapped(`${name}: ${meanings[name]}`), ...fieldRows(schema as Schema), ''];
+}
+
+function indented(line: string): string {
+  return line === '' ? '' : `  ${line}`;
+}
+
+function fieldRows(schema: Schema): string[] {
+  return rows(fields(schema, ''));
+}
+
+/** Name and meaning of each field, and below a list those of its elements. */
+function fields({ properties = {}, required = [] }: Schema, prefix: string): [string, string][] {
+  return Object.entries(properties).flatMap(([name, field]): [string, string][] => {
+    const { items, default: standard } = field;
+    const isEmpty = standard === undefined || JSON.stringify(standard) === '[]';
+    const may = required.includes(name) ? '' : isEmpty ? 'optional; ' : `${standard} by default; `;
+    const row: [string, string] = [prefix + name, may + meaning(field)];
+    return items?.properties === undefined ? [row] : [row, ...fields(items, `${prefix}  `)];
+  });
+}
+
+function meaning({ type, description, items, anyOf, const: constant, minimum, maximum }: Schema): string {
+  if (constant !== undefined) return String(constant);
+  if (anyOf !== undefined) return anyOf.map(meaning).join(' or ');
+  if (type === 'array')
+    return description ?? (items?.properties ? 'list, of' : `list, each: ${meaning(items ?? {})}`);
+  if (description !== undefined) return description;
+  if (type === 'boolean') return 'true or false';
+  if (type === 'integer') return `${minimum} to ${maximum}`;
+  return type === 'object' ? 'names and values' : 'text';
+}
