@@ -1,12 +1,15 @@
 /**
  * `npm run bench [-- --host] [-- --check]`: hnvgw beside what it must not be slower than, on this machine, in one run.
  * Figures of different machines or runs cannot be compared; the ratios can. With --host only from host to host; with
- * --check it exits with 1 when a ratio is below its floor (floors.json).
+ * --check it exits with 1 when a ratio is below its floor (floors.json). With --control-plane instead the control plane
+ * under a hoster's load, beside its limits.
  */
 import { parseArgs } from 'node:util';
 import { Fabric } from '../test/lab/fabric.ts';
 import { Lab } from '../test/lab/lab.ts';
 import { buildBenchObjects } from './bpf-objects.ts';
+import { controlPlane } from './control-plane.ts';
+import { controlPlaneTable, isGoodEnough, writeControlPlane } from './control-plane-report.ts';
 import { gateway } from './gateway.ts';
 import { hostToHost } from './host-to-host.ts';
 import { judge, type Part, table, writeResults } from './report.ts';
@@ -16,7 +19,11 @@ const PROVIDER_MTU = 1500;
 
 if (process.argv.includes('--fixtures')) process.exit((await import('./fixtures.ts')).benchFixtures() ?? 0);
 const { values: options } = parseArgs({
-  options: { host: { type: 'boolean', default: false }, check: { type: 'boolean', default: false } },
+  options: {
+    host: { type: 'boolean', default: false },
+    'control-plane': { type: 'boolean', default: false },
+    check: { type: 'boolean', default: false },
+  },
 });
 const lab = await Lab.create('bench');
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
@@ -25,6 +32,21 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const)
   });
 
 try {
+  if (!(options['control-plane'] ? await runControlPlane() : await runDataPlane()) && options.check)
+    process.exitCode = 1;
+} finally {
+  await lab.close();
+}
+
+/** Whether everything is within its limits. */
+async function runControlPlane(): Promise<boolean> {
+  const rows = await controlPlane(lab);
+  console.log(`\n${controlPlaneTable(rows)}\n\nWritten to ${writeControlPlane(rows)}`);
+  return rows.every(isGoodEnough);
+}
+
+/** Whether every ratio is above its floor, and super-packets stayed whole. */
+async function runDataPlane(): Promise<boolean> {
   await buildBenchObjects();
   const fabric = await Fabric.create(lab);
   const parts: Part[] = [];
@@ -44,7 +66,5 @@ The generator’s cost is in all packet rates, which draws their ratios towards 
     `Super-packets on the provider NIC: ${sizes.join(', ')} on average${whole ? '' : '  NOT OK: they were cut'}`,
   );
   console.log(`Written to ${writeResults(results, superPackets)}`);
-  if (options.check && !(whole && results.every((result) => result.ok))) process.exitCode = 1;
-} finally {
-  await lab.close();
+  return whole && results.every((result) => result.ok);
 }
