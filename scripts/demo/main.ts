@@ -1,9 +1,11 @@
 /**
- * `npm run demo`: shows in labs of network namespaces that gateway and hosts do their main job, and stays up until Ctrl-C
- * so that one can look around. With `--once` it ends by itself; its exit status is 0 only if everything was as it must be.
+ * `npm run demo`: shows in labs of network namespaces that gateway, hosts and control plane do their main job, and stays up
+ * until Ctrl-C so that one can look around. With `--once` it ends by itself; its exit status is 0 only if everything was as
+ * it must be.
  */
 import { parseArgs, styleText } from 'node:util';
 import type { Act, Company } from './act.ts';
+import { CONTROL_TITLE, playControl } from './control/show.ts';
 import { GATEWAY_TITLE, playGateway } from './gateway/show.ts';
 import { HOSTS_TITLE, playHosts } from './hosts/show.ts';
 import { Labs } from './labs.ts';
@@ -13,6 +15,7 @@ import { resultTable } from './table.ts';
 const PLAYS = [
   { title: GATEWAY_TITLE, play: playGateway },
   { title: HOSTS_TITLE, play: playHosts },
+  { title: CONTROL_TITLE, play: playControl },
 ];
 const USAGE = `Usage: npm run demo [-- --once]
 

@@ -4,6 +4,8 @@ import type { LabProcess } from '../../test/lab/process.ts';
 import { until } from '../../test/lab/until.ts';
 
 const INTERVAL_MS = 10;
+/** Answers that show that a ping goes on. */
+const ENOUGH = 5;
 
 export interface PingLoss {
   sent: number;
@@ -52,6 +54,19 @@ export class SteadyPing {
       return match ? [Number(match[1])] : [];
     });
   }
+}
+
+/** What a ping loses while `work` goes on: it has had answers before, and has some afterwards. */
+export async function lossDuring<T>(
+  namespace: Namespace,
+  address: string,
+  work: () => Promise<T>,
+): Promise<[T, PingLoss]> {
+  const ping = await SteadyPing.start(namespace, address);
+  await ping.more(ENOUGH);
+  const result = await work();
+  await ping.more(ENOUGH);
+  return [result, await ping.end()];
 }
 
 /** How many were lost, in words. */
