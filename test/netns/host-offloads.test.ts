@@ -15,11 +15,11 @@ import { serveTransfer, Transfer } from '../lab/transfer.ts';
 import type { Vm } from '../lab/vm.ts';
 import { THREE_SUBNETS } from '../lab/vm-network.ts';
 
-const TRANSFER_BYTES = 50_000_000;
+const TRANSFER_BYTES = 20_000_000;
 /** To and from a tap, whose other end is a program that copies frames. */
-const TAP_BYTES = 10_000_000;
+const TAP_BYTES = 4_000_000;
 /** To and from Open vSwitch's userspace datapath, which takes each frame alone. */
-const FEWER_BYTES = 4_000_000;
+const FEWER_BYTES = 1_500_000;
 const FULL_SPEED = 10_000_000_000;
 const SEGMENT = 1000;
 const SEGMENTS = 30;
