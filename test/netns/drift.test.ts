@@ -202,13 +202,13 @@ t.test('a gateway that is changed by hand', { timeout: 240_000 }, async (t) => {
       map.close();
     }
     const names = Object.entries(maps).flatMap(([name, entries]) => (entries.length > 0 ? [name] : []));
-    const reasons = await mended(
+    await mended(
       t,
       ...names.map((name) => new RegExp(`the map ${name}\\b`)),
+      /an entry of the map records was missing/,
       ...[/pa0: the program provider was missing/, /wan0: the program uplink was missing/],
       ...[/the program of hnv was missing/, /the program of ext was missing/],
     );
-    t.match(reasons.join(), /an entry of the map records was missing/);
     t.same(mapEntries(gateway.instance), maps, 'the maps are as they were');
   });
 
