@@ -50,17 +50,18 @@ const FILES: readonly Setting[] = SETTINGS.filter(
 
 /** Writes all settings of a new context; for who is in its namespace. */
 export function writeSettings(): void {
-  for (const [folder, settings] of byFolder(SETTINGS))
-    inFolder(folder, (file) => {
-      for (const [, name, value] of settings) file.write(name, value);
-    });
+  write(SETTINGS);
 }
 
 /** Puts those settings right that are not; for who is in the namespace. */
 export function mendSettings(reading: RouteNetlink, links: InsideLinks): void {
-  for (const [folder, settings] of byFolder(wrongSettings(reading, links).map(({ setting }) => setting)))
+  write(wrongSettings(reading, links).map(({ setting }) => setting));
+}
+
+function write(settings: readonly Setting[]): void {
+  for (const [folder, ofFolder] of byFolder(settings))
     inFolder(folder, (file) => {
-      for (const [, name, value] of settings) file.write(name, value);
+      for (const [, name, value] of ofFolder) file.write(name, value);
     });
 }
 
@@ -92,7 +93,5 @@ export function wrongSettings(
 
 /** In the order in which the folders come first. */
 function byFolder(settings: readonly Setting[]): Map<string, Setting[]> {
-  const folders = new Map<string, Setting[]>();
-  for (const setting of settings) folders.set(setting[0], [...(folders.get(setting[0]) ?? []), setting]);
-  return folders;
+  return Map.groupBy(settings, ([folder]) => folder);
 }

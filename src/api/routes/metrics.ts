@@ -1,7 +1,7 @@
 /** What monitoring reads: `GET /metrics`, in the Prometheus text format. */
 import { Readable } from 'node:stream';
-import { setImmediate as turn } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
+import { Pace } from '../../store/pace.ts';
 import { expositionType, family, heading, line, type Sample } from '../exposition.ts';
 import type { DirectionCounters, DomainCounters, NodeStatus } from '../operations.ts';
 import { problemResponses } from '../problem.ts';
@@ -9,8 +9,6 @@ import { ProcessMetrics } from '../process-metrics.ts';
 import type { RequestMetrics } from '../request-metrics.ts';
 import type { ApiContext } from '../resource-routes.ts';
 
-/** How long others wait at most while the domains are read and written. */
-const sliceMs = 5;
 /** What is sent at a time, in characters. */
 const chunkSize = 32 * 1024;
 
@@ -48,31 +46,20 @@ export function metrics(app: FastifyInstance, context: ApiContext, requests: Req
   );
 }
 
-/** Gives the event loop away when a slice is over. */
-class Slices {
-  #end = performance.now() + sliceMs;
-
-  async breathe(): Promise<void> {
-    if (performance.now() < this.#end) return;
-    await turn();
-    this.#end = performance.now() + sliceMs;
-  }
-}
-
 async function readDomains({ store, operations }: ApiContext): Promise<Readings> {
-  const slices = new Slices();
+  const pace = new Pace();
   const readings: [string, DomainCounters][] = [];
   for (const rdid of [...store.state.domains.keys()]) {
     // Domains may go meanwhile.
     if (store.state.domains.has(rdid)) readings.push([rdid, operations.domainCounters(rdid)]);
-    await slices.breathe();
+    if (pace.isOver) await pace.rest();
   }
   return readings;
 }
 
 async function* text(first: readonly string[], readings: Readings): AsyncGenerator<string> {
   yield* first;
-  const slices = new Slices();
+  const pace = new Pace();
   for (const { name, help, samples } of domainFamilies) {
     let lines = heading(name, 'counter', help);
     for (const [rdid, counters] of readings) {
@@ -82,7 +69,7 @@ async function* text(first: readonly string[], readings: Readings): AsyncGenerat
         yield lines;
         lines = '';
       }
-      await slices.breathe();
+      if (pace.isOver) await pace.rest();
     }
     yield lines;
   }
