@@ -18,6 +18,7 @@ export const examples: {
       { interface: 'eth1', destinationPrefix: '198.51.100.0/24', nextHop: '192.0.2.254', metric: 0 },
     ],
   ],
+  externalAddressPool: [['shared', { prefixes: ['203.0.113.8/29'], portBlockSize: 1024 }]],
   routingDomain: [
     [exampleRdid, { name: 'Contoso', description: 'The tenant of the examples', labels: { tier: 'gold' } }],
   ],
@@ -54,16 +55,25 @@ export const examples: {
     [
       exampleRdid,
       {
-        externalAddresses: [{ ipAddress: '203.0.113.1', portStart: 1024, portEnd: 65535 }],
+        externalAddresses: 'auto',
+        pool: 'shared',
+        allocatedAddress: { ipAddress: '203.0.113.9', portStart: 4096, portEnd: 5119 },
+        externalPrefixes: [{ prefix: '2001:db8:1:1::/64', internalPrefix: 'fd00:1:1::/64' }],
         staticMappings: [
           {
             protocol: 'tcp',
-            externalIpAddress: '203.0.113.1',
-            externalPort: 443,
+            externalIpAddress: '203.0.113.9',
+            externalPort: 4443,
             internalIpAddress: '10.1.1.11',
             internalPort: 443,
           },
         ],
+        oneToOne: [],
+        timeouts: { icmp: 60, tcpEstablished: 7440, tcpTransient: 240, udp: 300 },
+        filtering: { tcp: 'addressAndPortDependent', udp: 'endpointIndependent' },
+        hairpinning: 'local',
+        algs: [],
+        maxSessions: 10000,
       },
     ],
   ],

@@ -3,7 +3,7 @@
  * the OpenAPI document. The forms in which a resource comes in and goes out are named components of that document.
  */
 import { type TSchema, Type } from 'typebox';
-import { type ResourceKind, resourceSchemas } from '../policy/resources.ts';
+import { inputProperties, type ResourceKind, resourceSchemas } from '../policy/resources.ts';
 import { exampleStatus, examples } from './examples.ts';
 import { type PathParameter, pathParameters } from './parameters.ts';
 import { problemResponses } from './problem.ts';
@@ -25,7 +25,9 @@ export const Status = Type.Object(
  * Which writes can be refused for the sake of other resources: those of a routing domain by itself never are. Patches
  * count as writes, but only that of a NAT policy can make more of what the node's capacity counts.
  */
-const conflictingDeletes: readonly ResourceKind[] = ['routingDomain', 'virtualSubnet', 'providerAddress'];
+const conflictingDeletes: readonly ResourceKind[] = [
+  ...(['routingDomain', 'virtualSubnet', 'providerAddress', 'externalAddressPool'] as const),
+];
 const countedKinds: readonly ResourceKind[] = [
   'routingDomain',
   'lookupRecord',
@@ -69,7 +71,7 @@ export function resourceComponents(family: ResourceFamily): TSchema[] {
   const { properties } = resourceSchemas[kind];
   const naming = namingField(family);
   const status = Type.Unsafe({ $ref: 'Status#' });
-  const input = Type.Object(optionalWhereDefault(properties), {
+  const input = Type.Object(inputProperties(kind), {
     $id: name,
     ...closed,
     examples: examples[kind].map(([, value]) => value),
@@ -180,14 +182,4 @@ export function json(component: string, description: string) {
 
 function params(...names: PathParameter[]) {
   return Type.Object(Object.fromEntries(names.map((name) => [name, pathParameters[name]])));
-}
-
-/** A client may leave out what has a default. */
-function optionalWhereDefault(properties: Record<string, TSchema>): Record<string, TSchema> {
-  return Object.fromEntries(
-    Object.entries(properties).map(([name, schema]) => [
-      name,
-      'default' in schema ? Type.Optional(schema) : schema,
-    ]),
-  );
 }

@@ -4,7 +4,7 @@
  */
 import { addressOrder, firstUsable } from './address.ts';
 import { compileContext } from './compile/context.ts';
-import { compileNat } from './compile/nat.ts';
+import { compileNat, withheldOf } from './compile/nat.ts';
 import type { CompileNode } from './compile/node.ts';
 import { compilePorts, implicitRecords } from './compile/ports.ts';
 import { RecordIndex } from './compile/record-index.ts';
@@ -46,10 +46,7 @@ export function compileDomain(domain: DomainState, node: CompileNode): DomainPla
     if (plan.context !== undefined) plan.nat = compileNat(domain.nat, uplinkAddresses);
     else if (domain.gateway !== undefined) pending.push('NAT waits for the gateway of the routing domain.');
     else pending.push('NAT waits for a gateway: the routing domain has none on this node.');
-    const withheld = domain.nat.externalAddresses.flatMap(({ ipAddress }) => {
-      const whose = uplinkAddresses.get(ipAddress);
-      return whose === undefined ? [] : `${ipAddress} is ${whose}, and cannot be an external address.`;
-    });
+    const withheld = withheldOf(domain.nat, uplinkAddresses);
     if (withheld.length > 0) plan.withheld = withheld;
   }
   return plan;

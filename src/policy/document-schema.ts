@@ -6,9 +6,9 @@ import { type TSchema, Type } from 'typebox';
 import {
   Guid,
   InterfaceName,
+  inputProperties,
   ResourceId,
   type ResourceKind,
-  resourceSchemas,
   VirtualSubnetId,
 } from './resources.ts';
 
@@ -32,6 +32,7 @@ export const nodeLists: Record<'before' | 'after', readonly DocumentList[]> = {
   before: [
     { list: 'providerAddresses', kind: 'providerAddress', naming: 'address', name: address },
     { list: 'providerRoutes', kind: 'providerRoute', naming: 'id', name: ResourceId },
+    { list: 'externalAddressPools', kind: 'externalAddressPool', naming: 'name', name: ResourceId },
   ],
   after: [{ list: 'ports', kind: 'port', naming: 'interface', name: InterfaceName }],
 };
@@ -98,15 +99,4 @@ export function singleSchema(kind: 'gateway' | 'nat'): TSchema {
 
 function lists(all: readonly DocumentList[], parts: PartSchemas): Record<string, TSchema> {
   return Object.fromEntries(all.map((each) => [each.list, Type.Optional(Type.Array(parts.element(each)))]));
-}
-
-/** The properties of a resource; whoever writes it may leave out what has a default. */
-function inputProperties(kind: ResourceKind): Record<string, TSchema> {
-  const properties: Record<string, TSchema> = resourceSchemas[kind].properties;
-  return Object.fromEntries(
-    Object.entries(properties).map(([name, schema]) => [
-      name,
-      'default' in schema ? Type.Optional(schema) : schema,
-    ]),
-  );
 }

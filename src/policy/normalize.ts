@@ -4,6 +4,7 @@
  */
 import type { ResourceKind, ResourceTypes } from './resources.ts';
 import { normalizeCustomerRoute } from './rules/customer-route.ts';
+import { normalizeExternalAddressPool } from './rules/external-address-pool.ts';
 import { normalizeGateway } from './rules/gateway.ts';
 import { normalizeLookupRecord } from './rules/lookup-record.ts';
 import { normalizeNat } from './rules/nat.ts';
@@ -21,6 +22,7 @@ const normalizers: { [K in ResourceKind]: (value: ResourceTypes[K]) => ResourceT
   nat: normalizeNat,
   providerAddress: normalizeProviderAddress,
   providerRoute: normalizeProviderRoute,
+  externalAddressPool: normalizeExternalAddressPool,
   port: normalizePort,
 };
 

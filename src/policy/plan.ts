@@ -78,10 +78,23 @@ export interface ContextPlan {
   tenantPrefixes: string[];
 }
 
+/** Without ports: all of the address, with all protocols. A block is of TCP and UDP ports and of ICMP identifiers. */
 export interface ExternalAddressPlan {
   address: string;
   portStart?: number;
   portEnd?: number;
+}
+
+/** IPv6 prefixes of one length; equal when packets are routed as they are. */
+export interface PrefixPlan {
+  external: string;
+  internal: string;
+}
+
+/** An address of `externalAddresses`, whole, that is not there for anybody else's source NAT. */
+export interface OneToOnePlan {
+  external: string;
+  internal: string;
 }
 
 export interface PortMappingPlan {
@@ -94,9 +107,24 @@ export interface PortMappingPlan {
   remotePrefix?: string;
 }
 
+/** RFC 4787 section 5. */
+export type FilteringPlan = 'endpointIndependent' | 'addressDependent' | 'addressAndPortDependent';
+
 export interface NatPlan {
+  /** All that are the domain's, ascending; each address once. */
   externalAddresses: ExternalAddressPlan[];
+  /** Ascending by `external`. */
+  prefixes: PrefixPlan[];
   portMappings: PortMappingPlan[];
+  /** Ascending by `external`. */
+  oneToOne: OneToOnePlan[];
+  /** Seconds. */
+  timeouts: { icmp: number; tcpEstablished: number; tcpTransient: number; udp: number };
+  filtering: { tcp: FilteringPlan; udp: FilteringPlan };
+  hairpinning: 'local' | 'external';
+  algs: ('ftp' | 'sip')[];
+  /** Absent: no limit of its own. */
+  maxSessions?: number;
 }
 
 export interface DomainPlan {
@@ -114,7 +142,7 @@ export interface DomainPlan {
   /** Present when this node is the domain's gateway and has a provider address to be it with. */
   context?: ContextPlan;
   nat?: NatPlan;
-  /** A sentence for each external address that NAT asks for and is left out of `nat`. */
+  /** A sentence for each external address and prefix that NAT asks for and is left out of `nat`. */
   withheld?: string[];
   /** Why something that was asked for is not in this plan yet (for example, a gateway without provider address). */
   pending: string[];

@@ -3,45 +3,12 @@
  * validation of requests, and of the OpenAPI document. A schema says what one field may look like; rules between
  * fields and between resources are in `rules/`.
  */
-import { type Static, Type } from 'typebox';
+import { type Static, type TSchema, Type } from 'typebox';
+import { closed, IpAddress, IpPrefix, MacAddress, macPattern, VirtualSubnetId } from './fields.ts';
+import { ExternalAddressPool, Nat } from './nat-resources.ts';
 
-const closed = { additionalProperties: false } as const;
-
-export const Guid = Type.String({
-  pattern: '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$',
-  description: 'GUID in lower case, 8-4-4-4-12 hexadecimal digits',
-});
-
-export const ResourceId = Type.String({
-  pattern: '^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$',
-  description: '1 to 64 of A-Z a-z 0-9 . _ : -, beginning with a letter or digit',
-});
-
-/** RFC 7637 section 3.2 reserves 0 to 0xFFF and 0xFFFFFF. */
-export const VirtualSubnetId = Type.Integer({
-  minimum: 4096,
-  maximum: 16777214,
-  description: 'Virtual Subnet ID, 4096 to 16777214, unique in the datacenter',
-});
-
-const IpAddress = Type.String({ minLength: 2, maxLength: 45, description: 'IPv4 or IPv6 address' });
-const IpPrefix = Type.String({
-  minLength: 4,
-  maxLength: 49,
-  description: 'IPv4 or IPv6 prefix, address/length',
-});
-const macPattern = '^[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}$';
-const MacAddress = Type.String({
-  pattern: macPattern,
-  description: 'MAC address, 02:00:00:aa:bb:cc or 02-00-00-AA-BB-CC',
-});
-const Port = Type.Integer({ minimum: 1, maximum: 65535 });
-
-/** What Linux takes as the name of a network interface, of 15 bytes at most. */
-export const InterfaceName = Type.String({
-  pattern: '^(?!\\.{1,2}$)[!-.0-9;-~]{1,15}$',
-  description: 'name of a network interface: 1 to 15 of printable ASCII without blank, slash and colon',
-});
+export { Guid, InterfaceName, ResourceId, VirtualSubnetId } from './fields.ts';
+export * from './nat-resources.ts';
 
 export const RoutingDomain = Type.Object(
   {
@@ -180,45 +147,12 @@ export const Gateway = Type.Object(
   closed,
 );
 
-export const ExternalAddress = Type.Object(
-  {
-    ipAddress: IpAddress,
-    portStart: Type.Optional(Port),
-    portEnd: Type.Optional(Port),
-  },
-  closed,
-);
-
-/** Add-NetNatStaticMapping. */
-export const StaticMapping = Type.Object(
-  {
-    protocol: Type.Union([Type.Literal('tcp'), Type.Literal('udp')]),
-    externalIpAddress: IpAddress,
-    externalPort: Port,
-    internalIpAddress: IpAddress,
-    internalPort: Port,
-    remoteExternalIpAddressPrefix: Type.Optional(IpPrefix),
-  },
-  closed,
-);
-
-export const Nat = Type.Object(
-  {
-    externalAddresses: Type.Array(ExternalAddress, { minItems: 1, maxItems: 64 }),
-    staticMappings: Type.Array(StaticMapping, { maxItems: 4096, default: [] }),
-  },
-  closed,
-);
-
 export type RoutingDomain = Static<typeof RoutingDomain>;
 export type VirtualSubnet = Static<typeof VirtualSubnet>;
 export type LookupRecord = Static<typeof LookupRecord>;
 export type CustomerRoute = Static<typeof CustomerRoute>;
 export type ProviderAddress = Static<typeof ProviderAddress>;
 export type Gateway = Static<typeof Gateway>;
-export type ExternalAddress = Static<typeof ExternalAddress>;
-export type StaticMapping = Static<typeof StaticMapping>;
-export type Nat = Static<typeof Nat>;
 export type ProviderRoute = Static<typeof ProviderRoute>;
 export type VmPort = Static<typeof VmPort>;
 
@@ -232,6 +166,7 @@ export interface ResourceTypes {
   nat: Nat;
   providerAddress: ProviderAddress;
   providerRoute: ProviderRoute;
+  externalAddressPool: ExternalAddressPool;
   port: VmPort;
 }
 export type ResourceKind = keyof ResourceTypes;
@@ -246,5 +181,28 @@ export const resourceSchemas = {
   nat: Nat,
   providerAddress: ProviderAddress,
   providerRoute: ProviderRoute,
+  externalAddressPool: ExternalAddressPool,
   port: VmPort,
 } as const;
+
+/**
+ * The properties of a kind as they may come in: what has a default may be left out, inside of objects with a default too.
+ */
+export function inputProperties(kind: ResourceKind): Record<string, TSchema> {
+  return optionalWhereDefault(resourceSchemas[kind].properties);
+}
+
+function optionalWhereDefault(properties: Record<string, TSchema>): Record<string, TSchema> {
+  return Object.fromEntries(
+    Object.entries(properties).map(([name, schema]) => [
+      name,
+      'default' in schema ? Type.Optional(withInput(schema)) : schema,
+    ]),
+  );
+}
+
+function withInput(schema: TSchema): TSchema {
+  if (!Type.IsObject(schema)) return schema;
+  const { properties, type: _type, required: _required, ...options } = schema;
+  return Type.Object(optionalWhereDefault(properties), options);
+}

@@ -14,6 +14,7 @@ import {
   VirtualSubnetId,
 } from './resources.ts';
 import { checkCustomerRoute } from './rules/customer-route.ts';
+import { checkExternalAddressPool, checkExternalAddressPoolDelete } from './rules/external-address-pool.ts';
 import { checkGateway } from './rules/gateway.ts';
 import { checkLookupRecord } from './rules/lookup-record.ts';
 import { checkNat } from './rules/nat.ts';
@@ -43,6 +44,7 @@ const checks: Checks = {
   nat: (state, key, value) => checkNat(state, domainOf(state, key), value),
   providerAddress: (state, key, value) => checkProviderAddress(state, key.id ?? '', value),
   providerRoute: (state, key, value) => checkProviderRoute(state, resourceId(key), value),
+  externalAddressPool: (state, key, value) => checkExternalAddressPool(state, resourceId(key), value),
   port: (state, key, value) => checkPort(state, key.id ?? '', value),
 };
 
@@ -81,6 +83,10 @@ export function checkDelete(state: DesiredState, key: ResourceKey): void {
       return;
     case 'providerRoute':
       if (!state.providerRoutes.has(id)) throw notFound(`provider route ${id}`);
+      return;
+    case 'externalAddressPool':
+      if (!state.externalAddressPools.has(id)) throw notFound(`external address pool ${id}`);
+      checkExternalAddressPoolDelete(state, id);
       return;
     case 'port':
       if (!state.ports.has(id)) throw notFound(`port ${id}`);

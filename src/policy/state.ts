@@ -2,8 +2,11 @@
  * The desired state as the rules and the compiler see it: plain values in memory, read only. The store keeps one of
  * these and is its only writer.
  */
+import type { AddressRanges } from './address-ranges.ts';
+import type { ExternalShare } from './external-shares.ts';
 import type {
   CustomerRoute,
+  ExternalAddressPool,
   Gateway,
   LookupRecord,
   Nat,
@@ -42,6 +45,20 @@ export interface DomainState {
   readonly nat?: Nat;
 }
 
+/** Index of all that NAT policies have outside. */
+export interface Externals {
+  /** By canonical address; one that nobody has is absent. */
+  readonly addresses: ReadonlyMap<string, readonly ExternalShare[]>;
+  /** Canonical prefix to RDID. */
+  readonly prefixes: ReadonlyMap<string, string>;
+  /** The IPv6 addresses and the prefixes. */
+  readonly ranges: AddressRanges;
+  /** RDIDs of the domains that have an address from a pool, by its name; a pool that nobody uses is absent. */
+  readonly poolUsers: ReadonlyMap<string, ReadonlySet<string>>;
+  /** Shares of addresses and prefixes, together. */
+  readonly count: number;
+}
+
 export interface DesiredState {
   /** By RDID. */
   readonly domains: ReadonlyMap<string, DomainState>;
@@ -55,6 +72,7 @@ export interface DesiredState {
   readonly portsByVsid: ReadonlyMap<number, ReadonlySet<string>>;
   /** Which domain owns a VSID: VSID to RDID. */
   readonly vsidOwners: ReadonlyMap<number, string>;
-  /** Which domain owns an external address: canonical address to RDID. */
-  readonly externalAddressOwners: ReadonlyMap<string, string>;
+  /** By name. */
+  readonly externalAddressPools: ReadonlyMap<string, ExternalAddressPool>;
+  readonly externals: Externals;
 }

@@ -1,5 +1,6 @@
 /** How much desired state this node takes: the sizes that the kernel's tables are made with. */
 import { HnvError } from '../errors.ts';
+import { externalCount } from './external-owners.ts';
 import type { MemoryState } from './memory-state.ts';
 import type { Entry } from './store.ts';
 
@@ -10,7 +11,7 @@ export interface StoreCapacity {
   lookupRecords: number;
   /** Customer routes of all domains together. */
   customerRoutes: number;
-  /** External addresses of all domains together. */
+  /** External addresses and prefixes of all domains together; a block of an address counts as one. */
   externalAddresses: number;
   /** Ports of VMs on this node. */
   ports: number;
@@ -28,9 +29,8 @@ export function checkCapacity(capacity: StoreCapacity, state: MemoryState, entry
     const added = domain?.customerRoutes.has(entry.id) ? 0 : 1;
     check('customerRoutes', state.customerRouteCount + added, capacity);
   } else if (entry.kind === 'nat') {
-    const before = new Set(domain?.nat?.externalAddresses.map((address) => address.ipAddress));
-    const after = new Set(entry.value.externalAddresses.map((address) => address.ipAddress));
-    check('externalAddresses', state.externalAddressOwners.size - before.size + after.size, capacity);
+    const added = externalCount(entry.value) - externalCount(domain?.nat);
+    check('externalAddresses', state.externals.count + added, capacity);
   }
 }
 

@@ -16,7 +16,13 @@ const none: Held | undefined = undefined;
 
 /** Everything but what is in domains that are the same object in both. */
 export function* compare(before: MemoryState, after: MemoryState): Generator<Compared> {
-  for (const kind of ['routingDomain', 'port', 'providerAddress', 'providerRoute'] as const) {
+  for (const kind of [
+    'routingDomain',
+    'externalAddressPool',
+    'port',
+    'providerAddress',
+    'providerRoute',
+  ] as const) {
     yield* compareList(before, after, kind);
   }
   for (const { key } of [...compareList(before, after, 'routingDomain')]) {

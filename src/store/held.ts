@@ -64,6 +64,8 @@ function readValue(state: MemoryState, { kind, rdid = '', id = '' }: ResourceKey
       return state.providerAddresses.get(id);
     case 'providerRoute':
       return state.providerRoutes.get(id);
+    case 'externalAddressPool':
+      return state.externalAddressPools.get(id);
     case 'port':
       return state.ports.get(id);
   }

@@ -15,6 +15,7 @@ export const folderOfKind = {
   nat: 'nat',
   providerAddress: 'provider-addresses',
   providerRoute: 'provider-routes',
+  externalAddressPool: 'external-address-pools',
   port: 'ports',
 } as const satisfies Record<ResourceKind, string>;
 
@@ -23,7 +24,7 @@ const kindOfFolder = new Map(
 );
 
 /** Kinds whose resources belong to the node and not to a domain. */
-export const nodeKinds = ['providerAddress', 'providerRoute', 'port'] as const;
+export const nodeKinds = ['providerAddress', 'providerRoute', 'externalAddressPool', 'port'] as const;
 export type NodeKind = (typeof nodeKinds)[number];
 
 const nodeKindOfFolder = new Map(nodeKinds.map((kind) => [folderOfKind[kind] as string, kind]));

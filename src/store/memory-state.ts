@@ -3,6 +3,7 @@
  * change can note how to take it back. A fork is a second state that shares what neither changes.
  */
 import type {
+  ExternalAddressPool,
   ProviderAddress,
   ProviderRoute,
   ResourceKind,
@@ -20,11 +21,12 @@ import {
   setRecord,
   setRoute,
 } from './domain-memory.ts';
+import { ExternalOwners } from './external-owners.ts';
 import { isNodeKind, type NodeKind } from './keys.ts';
 import { Ordered, type Version } from './ordered.ts';
 import type { Pace } from './pace.ts';
 import type { Entry, ResourceKey } from './store.ts';
-import { addMember, deleteEntry, removeMember, setEntry, type UndoLog } from './undo.ts';
+import { addMember, deleteEntry, forGood, removeMember, setEntry, type UndoLog } from './undo.ts';
 
 /** Pairs a key with its value. */
 export function entryOf<K extends ResourceKind>(key: ResourceKey<K>, value: ResourceTypes[K]): Entry {
@@ -39,6 +41,10 @@ export function keyOf({ kind, rdid, id }: Entry): ResourceKey {
   return { kind, rdid, id };
 }
 
+function isNodeEntry(entry: Entry): entry is Entry & { kind: NodeKind } {
+  return isNodeKind(entry.kind);
+}
+
 export class MemoryState implements DesiredState {
   domains = new Map<string, DomainMemory>();
   providerAddresses = new Map<string, ProviderAddress>();
@@ -46,7 +52,8 @@ export class MemoryState implements DesiredState {
   ports = new Map<string, VmPort>();
   portsByVsid = new Map<number, Set<string>>();
   vsidOwners = new Map<number, string>();
-  externalAddressOwners = new Map<string, string>();
+  externalAddressPools = new Map<string, ExternalAddressPool>();
+  externals = new ExternalOwners();
   /** Lookup records of all domains. */
   lookupRecordCount = 0;
   /** Customer routes of all domains. */
@@ -56,6 +63,7 @@ export class MemoryState implements DesiredState {
     routingDomain: new Ordered<string>(),
     providerAddress: new Ordered<string>(),
     providerRoute: new Ordered<string>(),
+    externalAddressPool: new Ordered<string>(),
     port: new Ordered<string>(),
   };
   /** Domains that are another state's too: `own` comes before their changes. */
@@ -63,12 +71,12 @@ export class MemoryState implements DesiredState {
 
   /** Creates or replaces a resource. What belongs to a domain finds it there. */
   put(entry: Entry, version: Version, undo: UndoLog): void {
-    const { kind, id } = entry;
-    if (kind === 'providerAddress' || kind === 'providerRoute' || kind === 'port') {
-      setVersion(this.versions[kind], id, version, undo);
+    if (isNodeEntry(entry)) {
+      setVersion(this.versions[entry.kind], entry.id, version, undo);
       this.#putOfNode(entry, undo);
       return;
     }
+    const { kind, id } = entry;
     const domain = this.#domain(entry.rdid);
     const { versions } = domain;
     switch (kind) {
@@ -97,10 +105,8 @@ export class MemoryState implements DesiredState {
         break;
       case 'nat':
         setOnly(versions, 'nat', version, undo);
-        this.#releaseAddresses(domain, undo);
-        for (const { ipAddress } of entry.value.externalAddresses) {
-          setEntry(this.externalAddressOwners, ipAddress, entry.rdid, undo);
-        }
+        this.#releaseExternals(domain, undo);
+        this.externals.take(entry.rdid, entry.value, this.externalAddressPools, undo);
         setField(domain, 'nat', entry.value, undo);
         break;
     }
@@ -125,7 +131,7 @@ export class MemoryState implements DesiredState {
     switch (key.kind) {
       case 'routingDomain':
         for (const vsid of domain.virtualSubnets.keys()) deleteEntry(this.vsidOwners, vsid, undo);
-        this.#releaseAddresses(domain, undo);
+        this.#releaseExternals(domain, undo);
         this.#count('lookupRecordCount', -domain.lookupRecords.size, undo);
         this.#count('customerRouteCount', -domain.customerRoutes.size, undo);
         deleteEntry(this.domains, domain.rdid, undo);
@@ -152,7 +158,7 @@ export class MemoryState implements DesiredState {
         break;
       case 'nat':
         setOnly(versions, 'nat', undefined, undo);
-        this.#releaseAddresses(domain, undo);
+        this.#releaseExternals(domain, undo);
         setField(domain, 'nat', undefined, undo);
         break;
     }
@@ -167,13 +173,15 @@ export class MemoryState implements DesiredState {
     fork.ports = new Map(this.ports);
     fork.portsByVsid = new Map([...this.portsByVsid].map(([vsid, names]) => [vsid, new Set(names)]));
     fork.vsidOwners = new Map(this.vsidOwners);
-    fork.externalAddressOwners = new Map(this.externalAddressOwners);
+    fork.externalAddressPools = new Map(this.externalAddressPools);
+    fork.externals = this.externals.clone();
     fork.lookupRecordCount = this.lookupRecordCount;
     fork.customerRouteCount = this.customerRouteCount;
     fork.versions = {
       routingDomain: this.versions.routingDomain.clone(),
       providerAddress: this.versions.providerAddress.clone(),
       providerRoute: this.versions.providerRoute.clone(),
+      externalAddressPool: this.versions.externalAddressPool.clone(),
       port: this.versions.port.clone(),
     };
     fork.#shared = new Set(this.domains.values());
@@ -186,8 +194,7 @@ export class MemoryState implements DesiredState {
     this.domains.set(rdid, domain);
     this.versions.routingDomain.set(rdid, version);
     for (const vsid of domain.virtualSubnets.keys()) this.vsidOwners.set(vsid, rdid);
-    for (const { ipAddress } of domain.nat?.externalAddresses ?? [])
-      this.externalAddressOwners.set(ipAddress, rdid);
+    if (domain.nat !== undefined) this.externals.take(rdid, domain.nat, this.externalAddressPools, forGood);
     this.lookupRecordCount += domain.lookupRecords.size;
     this.customerRouteCount += domain.customerRoutes.size;
     this.#shared ??= new Set();
@@ -209,7 +216,8 @@ export class MemoryState implements DesiredState {
     this.ports = other.ports;
     this.portsByVsid = other.portsByVsid;
     this.vsidOwners = other.vsidOwners;
-    this.externalAddressOwners = other.externalAddressOwners;
+    this.externalAddressPools = other.externalAddressPools;
+    this.externals = other.externals;
     this.lookupRecordCount = other.lookupRecordCount;
     this.customerRouteCount = other.customerRouteCount;
     this.versions = other.versions;
@@ -222,6 +230,9 @@ export class MemoryState implements DesiredState {
         return;
       case 'providerRoute':
         setEntry(this.providerRoutes, entry.id, entry.value, undo);
+        return;
+      case 'externalAddressPool':
+        setEntry(this.externalAddressPools, entry.id, entry.value, undo);
         return;
       case 'port':
         this.#releasePort(entry.id, undo);
@@ -238,6 +249,9 @@ export class MemoryState implements DesiredState {
         break;
       case 'providerRoute':
         deleteEntry(this.providerRoutes, id, undo);
+        break;
+      case 'externalAddressPool':
+        deleteEntry(this.externalAddressPools, id, undo);
         break;
       case 'port':
         this.#releasePort(id, undo);
@@ -258,10 +272,8 @@ export class MemoryState implements DesiredState {
     return domain;
   }
 
-  #releaseAddresses(domain: DomainMemory, undo: UndoLog): void {
-    for (const { ipAddress } of domain.nat?.externalAddresses ?? []) {
-      deleteEntry(this.externalAddressOwners, ipAddress, undo);
-    }
+  #releaseExternals({ rdid, nat }: DomainMemory, undo: UndoLog): void {
+    this.externals.release(rdid, nat, this.externalAddressPools, undo);
   }
 
   #count(counter: 'lookupRecordCount' | 'customerRouteCount', by: number, undo: UndoLog): void {

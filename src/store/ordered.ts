@@ -1,5 +1,5 @@
 /**
- * The ids of one collection in ascending order, each with the version of its resource. Kept in short sorted arrays, so
+ * The ids of one collection in ascending order, each with a value: mostly the version of its resource. Kept in short sorted arrays, so
  * that an id in the middle of 100,000 is put in its place by moving a few hundred.
  */
 
@@ -12,44 +12,44 @@ export interface Version {
 
 const chunkLimit = 512;
 
-interface Chunk<K> {
+interface Chunk<K, V> {
   readonly ids: K[];
   /** Of the ids, by position. */
-  readonly versions: Version[];
+  readonly values: V[];
 }
 
-export class Ordered<K extends string | number> {
+export class Ordered<K extends string | number, V = Version> {
   /** None is empty. */
-  #chunks: Chunk<K>[] = [];
+  #chunks: Chunk<K, V>[] = [];
 
-  get(id: K): Version | undefined {
+  get(id: K): V | undefined {
     const chunk = this.#chunks[this.#chunkOf(id)];
     if (chunk === undefined) return undefined;
     const at = lowerBound(chunk.ids, id);
-    return chunk.ids[at] === id ? chunk.versions[at] : undefined;
+    return chunk.ids[at] === id ? chunk.values[at] : undefined;
   }
 
-  set(id: K, version: Version): void {
+  set(id: K, value: V): void {
     const index = this.#chunkOf(id);
     const chunk = this.#chunks[index];
     if (chunk === undefined) {
-      this.#chunks.push({ ids: [id], versions: [version] });
+      this.#chunks.push({ ids: [id], values: [value] });
       return;
     }
-    const { ids, versions } = chunk;
+    const { ids, values } = chunk;
     const at = lowerBound(ids, id);
     if (ids[at] === id) {
-      versions[at] = version;
+      values[at] = value;
     } else if (ids.length < chunkLimit) {
       ids.splice(at, 0, id);
-      versions.splice(at, 0, version);
+      values.splice(at, 0, value);
     } else if (at === chunkLimit && index === this.#chunks.length - 1) {
       // What comes in order, as from the file, fills its arrays.
-      this.#chunks.push({ ids: [id], versions: [version] });
+      this.#chunks.push({ ids: [id], values: [value] });
     } else {
       const half = chunkLimit / 2;
-      this.#chunks.splice(index + 1, 0, { ids: ids.splice(half), versions: versions.splice(half) });
-      this.set(id, version);
+      this.#chunks.splice(index + 1, 0, { ids: ids.splice(half), values: values.splice(half) });
+      this.set(id, value);
     }
   }
 
@@ -60,26 +60,26 @@ export class Ordered<K extends string | number> {
     const at = lowerBound(chunk.ids, id);
     if (chunk.ids[at] !== id) return;
     chunk.ids.splice(at, 1);
-    chunk.versions.splice(at, 1);
+    chunk.values.splice(at, 1);
     if (chunk.ids.length === 0) this.#chunks.splice(index, 1);
   }
 
-  /** The first `limit` ids above `after`, with their versions. */
-  page(after: K | undefined, limit: number): [id: K, version: Version][] {
-    const page: [K, Version][] = [];
+  /** The first `limit` ids above `after`, with their values. */
+  page(after: K | undefined, limit: number): [id: K, value: V][] {
+    const page: [K, V][] = [];
     let index = after === undefined ? 0 : this.#chunkOf(after);
     for (; index < this.#chunks.length && page.length < limit; index++) {
-      const { ids, versions } = this.#chunks[index] as Chunk<K>;
+      const { ids, values } = this.#chunks[index] as Chunk<K, V>;
       let at = after === undefined ? 0 : lowerBound(ids, after);
       if (ids[at] === after) at++;
-      for (; at < ids.length && page.length < limit; at++) page.push([ids[at] as K, versions[at] as Version]);
+      for (; at < ids.length && page.length < limit; at++) page.push([ids[at] as K, values[at] as V]);
     }
     return page;
   }
 
-  clone(): Ordered<K> {
-    const copy = new Ordered<K>();
-    copy.#chunks = this.#chunks.map(({ ids, versions }) => ({ ids: [...ids], versions: [...versions] }));
+  clone(): Ordered<K, V> {
+    const copy = new Ordered<K, V>();
+    copy.#chunks = this.#chunks.map(({ ids, values }) => ({ ids: [...ids], values: [...values] }));
     return copy;
   }
 
@@ -89,7 +89,7 @@ export class Ordered<K extends string | number> {
     let high = this.#chunks.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (((this.#chunks[middle] as Chunk<K>).ids[0] as K) <= id) low = middle + 1;
+      if (((this.#chunks[middle] as Chunk<K, V>).ids[0] as K) <= id) low = middle + 1;
       else high = middle;
     }
     return Math.max(low - 1, 0);

@@ -11,6 +11,7 @@ const kindNames: Record<ResourceKind, string> = {
   nat: 'NAT',
   providerAddress: 'provider address',
   providerRoute: 'provider route',
+  externalAddressPool: 'external address pool',
   port: 'port',
 };
 

@@ -44,6 +44,15 @@ const schemaSteps: readonly string[] = [
      rule TEXT,
      revision INTEGER
    );`,
+
+  // NAT policies have their defaults in them, as all resources do. The key of a domain's only NAT has no id behind the kind.
+  `UPDATE resources SET value = json_patch(
+     '{"externalPrefixes":[],"oneToOne":[],
+       "timeouts":{"icmp":60,"tcpEstablished":7440,"tcpTransient":240,"udp":300},
+       "filtering":{"tcp":"addressAndPortDependent","udp":"addressAndPortDependent"},
+       "hairpinning":"local","algs":[]}',
+     value)
+   WHERE key GLOB '/resources/????????-????-????-????-????????????/nat';`,
 ];
 
 /** The schema that this program reads and writes. */

@@ -3,7 +3,8 @@
  * its own. Writes are queued; those that come while a transaction is on its way to the disk share the next one.
  */
 import { HnvError } from '../errors.ts';
-import type { ResourceKind, ResourceTypes } from '../policy/resources.ts';
+import { withAllocation } from '../policy/allocate.ts';
+import type { Nat, ResourceKind, ResourceTypes } from '../policy/resources.ts';
 import { checkDelete, checkPut, checkTenantPut } from '../policy/rules.ts';
 import type { DesiredState } from '../policy/state.ts';
 import { type AuditRetention, defaultRetention } from './audit.ts';
@@ -109,13 +110,14 @@ class SqliteStore implements Store {
 
   put<K extends ResourceKind>(
     key: ResourceKey<K>,
-    value: ResourceTypes[K],
+    given: ResourceTypes[K],
     options: WriteOptions = {},
   ): Promise<{ resource: StoredResource<K>; created: boolean }> {
     return this.#queue.write((batch) => {
       const before = getHeld(this.#memory, key);
       checkRevision(key, before, options);
-      if (options.byTenant) checkTenantPut(this.#memory, key, value);
+      if (options.byTenant) checkTenantPut(this.#memory, key, given);
+      const value = this.#complete(key, given);
       checkPut(this.#memory, key, value);
       const entry = entryOf(key, value);
       checkCapacity(this.#parts.capacity, this.#memory, entry);
@@ -138,6 +140,16 @@ class SqliteStore implements Store {
       batch.accept(key, created ? 'created' : 'changed', options.audit);
       return { resource: { key, value, revision, modified }, created };
     });
+  }
+
+  /** With "auto", the address that the write gets is part of what is written. */
+  #complete<K extends ResourceKind>(
+    { kind, rdid = '' }: ResourceKey<K>,
+    value: ResourceTypes[K],
+  ): ResourceTypes[K] {
+    if (kind !== 'nat' || !this.#memory.domains.has(rdid)) return value;
+    const held = this.#memory.domains.get(rdid)?.nat;
+    return withAllocation(this.#memory, rdid, value as Nat, held) as ResourceTypes[K];
   }
 
   delete(key: ResourceKey, options: WriteOptions = {}): Promise<{ revision: number }> {

@@ -3,10 +3,16 @@
  * as single writes. Resources that do not change stay the same objects with the same version.
  */
 import { HnvError } from '../errors.ts';
+import { Reserved, withAllocation } from '../policy/allocate.ts';
 import { refusalInDocument } from '../policy/document-refusal.ts';
+import { externalAddressesOf } from '../policy/external-addresses.ts';
+import type { ExternalAddress, ExternalPrefix, Nat } from '../policy/resources.ts';
+import { ownerOf } from '../policy/rules/nat-addresses.ts';
+import { ownerOfPrefix } from '../policy/rules/nat-prefixes.ts';
 import { checkPut, checkTenantPut } from '../policy/rules.ts';
 import { checkCapacity, type StoreCapacity } from './capacity.ts';
 import { type DomainMemory, resourcesOf } from './domain-memory.ts';
+import { externalCount } from './external-owners.ts';
 import { tooManyDomains } from './handles.ts';
 import { getHeld } from './held.ts';
 import { isNodeKind } from './keys.ts';
@@ -30,8 +36,10 @@ export interface StagingBase {
 /** The state with the entries written one after another. Rejects with the first refusal. */
 export async function stageAll(base: StagingBase, entries: readonly DocumentEntry[]): Promise<MemoryState> {
   const staged = base.memory.fork();
-  for (const { entry, pointer } of entries) {
+  const reserved = await reserve(base, entries);
+  for (const given of entries) {
     if (base.pace.isOver) await base.pace.rest();
+    const { entry, pointer } = allocated(staged, base, given, reserved);
     const held = getHeld(base.memory, keyOf(entry));
     if (held !== undefined && isSameValue(held.value, entry.value)) continue;
     await staged.own(entry.rdid, base.pace);
@@ -47,15 +55,14 @@ export async function stageAll(base: StagingBase, entries: readonly DocumentEntr
 export async function stageWhole(base: StagingBase, entries: readonly DocumentEntry[]): Promise<MemoryState> {
   const staged = new MemoryState();
   const changed = new Set<string>();
+  const reserved = await reserve(base, entries);
   for (let at = 0; at < entries.length; ) {
-    const end = endOfDomain(entries, at);
-    if (await adoptSame(staged, base, entries.slice(at, end))) {
-      at = end;
-      continue;
-    }
-    for (; at < end; at++) {
+    const begin = at;
+    at = endOfDomain(entries, begin);
+    const own = entries.slice(begin, at).map((entry) => allocated(staged, base, entry, reserved));
+    if (await adoptSame(staged, base, own)) continue;
+    for (const { entry, pointer } of own) {
       if (base.pace.isOver) await base.pace.rest();
-      const { entry, pointer } = entries[at] as DocumentEntry;
       const held = getHeld(base.memory, keyOf(entry));
       await staged.own(entry.rdid, base.pace);
       if (held !== undefined && isSameValue(held.value, entry.value)) {
@@ -83,6 +90,42 @@ function endOfDomain(entries: readonly DocumentEntry[], at: number): number {
   let end = at + 1;
   while (entries[end]?.entry.rdid === rdid) end++;
   return end;
+}
+
+/** What the NAT policies of the document ask for, and what those with "auto" have now. */
+async function reserve({ memory, pace }: StagingBase, entries: readonly DocumentEntry[]): Promise<Reserved> {
+  const reserved = new Reserved();
+  for (const each of [(nat: Nat) => nat, (nat: Nat, rdid: string) => heldBy(memory, nat, rdid)]) {
+    for (const { entry } of entries) {
+      if (pace.isOver) await pace.rest();
+      if (entry.kind !== 'nat') continue;
+      const nat = each(entry.value, entry.rdid);
+      if (nat !== undefined) reserved.add(entry.rdid, externalAddressesOf(nat));
+    }
+  }
+  return reserved;
+}
+
+function heldBy(memory: MemoryState, nat: Nat, rdid: string): Nat | undefined {
+  return nat.externalAddresses === 'auto' ? memory.domains.get(rdid)?.nat : undefined;
+}
+
+/** A NAT policy with "auto" with the address that it gets; anything else as it is. */
+function allocated(
+  staged: MemoryState,
+  { memory, byTenant }: StagingBase,
+  given: DocumentEntry,
+  reserved: Reserved,
+): DocumentEntry {
+  const { entry, pointer } = given;
+  if (entry.kind !== 'nat') return given;
+  return within(given, () => {
+    // Before anything is said of pools, which are no tenant's to know of.
+    if (byTenant) checkTenantPut(memory, keyOf(entry), entry.value);
+    const held = memory.domains.get(entry.rdid)?.nat;
+    const value = withAllocation(staged, entry.rdid, entry.value, held, reserved);
+    return { entry: { ...entry, value }, pointer };
+  });
 }
 
 /**
@@ -116,18 +159,18 @@ function clashes(staged: MemoryState, { rdid, virtualSubnets, nat }: DomainMemor
   if (staged.domains.has(rdid)) return true;
   for (const vsid of virtualSubnets.keys())
     if (staged.vsidOwners.has(vsid) || staged.portsByVsid.has(vsid)) return true;
-  return (nat?.externalAddresses ?? []).some(
-    ({ ipAddress }) => staged.externalAddressOwners.has(ipAddress) || staged.providerAddresses.has(ipAddress),
-  );
+  if (nat === undefined) return false;
+  const isTaken = (address: ExternalAddress): boolean => ownerOf(staged, rdid, address) !== undefined;
+  const overlaps = ({ prefix }: ExternalPrefix): boolean => ownerOfPrefix(staged, rdid, prefix) !== undefined;
+  return externalAddressesOf(nat).some(isTaken) || nat.externalPrefixes.some(overlaps);
 }
 
 function exceeds(capacity: StoreCapacity, staged: MemoryState, domain: DomainMemory): boolean {
-  const addresses = domain.nat?.externalAddresses.length ?? 0;
   return (
     staged.domains.size >= capacity.routingDomains ||
     staged.lookupRecordCount + domain.lookupRecords.size > capacity.lookupRecords ||
     staged.customerRouteCount + domain.customerRoutes.size > capacity.customerRoutes ||
-    staged.externalAddressOwners.size + addresses > capacity.externalAddresses
+    staged.externals.count + externalCount(domain.nat) > capacity.externalAddresses
   );
 }
 
@@ -172,9 +215,9 @@ function sizes({ virtualSubnets, lookupRecords, customerRoutes, gateway, nat }: 
 }
 
 /** A refusal says which resource of the document it is about, and where that is. */
-function within({ entry, pointer }: DocumentEntry, write: () => void): void {
+function within<T>({ entry, pointer }: DocumentEntry, write: () => T): T {
   try {
-    write();
+    return write();
   } catch (error) {
     throw error instanceof HnvError ? refusalInDocument(keyOf(entry), pointer, error) : error;
   }

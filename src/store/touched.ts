@@ -16,6 +16,8 @@ export function touch(touched: Touched, state: DesiredState, key: ResourceKey): 
     touched.domains.add(key.rdid ?? '');
     return;
   }
+  // A pool is what policies are given addresses from when they are written; the kernel has none.
+  if (key.kind === 'externalAddressPool') return;
   if (key.kind !== 'port') {
     touched.node = true;
     return;

@@ -213,7 +213,7 @@ export class RandomPolicyApi {
 function withoutName(item: Record<string, unknown>, kind: string): Record<string, unknown> {
   const named: Record<string, string> = {
     ...{ virtualSubnet: 'vsid', providerAddress: 'address', port: 'interface' },
-    ...{ lookupRecord: 'id', customerRoute: 'id', providerRoute: 'id' },
+    ...{ lookupRecord: 'id', customerRoute: 'id', providerRoute: 'id', externalAddressPool: 'name' },
   };
   const { [named[kind] ?? 'rdid']: _, ...value } = item;
   return value;
@@ -229,7 +229,7 @@ function withoutEmpty(value: unknown): unknown {
 
 const isEmptyList = (field: unknown): boolean => Array.isArray(field) && field.length === 0;
 const LISTS = new Set([
-  ...['providerAddresses', 'providerRoutes', 'ports', 'routingDomains'],
+  ...['providerAddresses', 'providerRoutes', 'externalAddressPools', 'ports', 'routingDomains'],
   ...['virtualSubnets', 'lookupRecords', 'customerRoutes'],
 ]);
 

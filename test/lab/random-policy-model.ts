@@ -8,8 +8,17 @@ import { mergePatch } from '../../src/api/merge-patch.ts';
 import { compileSchema } from '../../src/config/schema-violation.ts';
 import { HnvError } from '../../src/errors.ts';
 import { canonicalAddress } from '../../src/policy/address.ts';
+import { Reserved, withAllocation } from '../../src/policy/allocate.ts';
+import { externalAddressesOf } from '../../src/policy/external-addresses.ts';
 import { normalize } from '../../src/policy/normalize.ts';
-import { Guid, type ResourceKind, type ResourceTypes, resourceSchemas } from '../../src/policy/resources.ts';
+import { sorted } from '../../src/policy/order.ts';
+import {
+  Guid,
+  type Nat,
+  type ResourceKind,
+  type ResourceTypes,
+  resourceSchemas,
+} from '../../src/policy/resources.ts';
 import { checkDelete, checkPut } from '../../src/policy/rules.ts';
 import type { DesiredState } from '../../src/policy/state.ts';
 import type { ResourceKey } from '../../src/store/store.ts';
@@ -36,6 +45,7 @@ const FOLDERS: readonly (readonly [folder: string, list: string, kind: ResourceK
 const NODE_FOLDERS: typeof FOLDERS = [
   ['provider-addresses', 'providerAddresses', 'providerAddress', 'address'],
   ['provider-routes', 'providerRoutes', 'providerRoute', 'id'],
+  ['external-address-pools', 'externalAddressPools', 'externalAddressPool', 'name'],
   ['ports', 'ports', 'port', 'interface'],
 ];
 const DOMAINS = '/v1/routing-domains';
@@ -82,7 +92,8 @@ export function desiredState(
   return state;
 }
 
-const rank = (kind: ResourceKind): number => (kind === 'routingDomain' ? 0 : 1);
+const rank = (kind: ResourceKind): number =>
+  kind === 'routingDomain' || kind === 'externalAddressPool' ? 0 : 1;
 
 /** The value of a body, or the refusal of it. */
 function readBody<K extends ResourceKind>(kind: K, body: unknown): ResourceTypes[K] {
@@ -107,7 +118,17 @@ function written(resources: Resources, path: string, key: ResourceKey, value: ob
   return new Map(resources).set(path, { path, key, value: value as Record<string, unknown> });
 }
 
-function applyWrite(resources: Resources, { method, path, body, condition }: Write): Resources {
+/** What "auto" looks at beside the policy as it is at that moment. */
+interface Allocation {
+  readonly held: Resources;
+  readonly reserved?: Reserved;
+}
+
+function applyWrite(
+  resources: Resources,
+  { method, path, body, condition }: Write,
+  allocation: Allocation = { held: resources },
+): Resources {
   const key = keyOfPath(path);
   requireName(key);
   const before = resources.get(path);
@@ -119,10 +140,22 @@ function applyWrite(resources: Resources, { method, path, body, condition }: Wri
     return new Map([...resources].filter(([each]) => each !== path && !each.startsWith(`${path}/`)));
   }
   if (method === 'PATCH') requireCondition(condition, true);
-  const value = readBody(key.kind, method === 'PATCH' ? mergePatch(before?.value, body) : body);
+  const given = readBody(key.kind, method === 'PATCH' ? mergePatch(before?.value, body) : body);
   if (method === 'PUT') requireCondition(condition, before !== undefined);
+  const value = key.kind === 'nat' ? allocate(state, key, given as Nat, path, allocation) : given;
   checkPut(state, key, value as never);
   return written(resources, path, key, value);
+}
+
+function allocate(
+  state: DesiredState,
+  { rdid = '' }: ResourceKey,
+  nat: Nat,
+  path: string,
+  { held, reserved }: Allocation,
+): Nat {
+  if (!state.domains.has(rdid)) return nat;
+  return withAllocation(state, rdid, nat, held.get(path)?.value as Nat | undefined, reserved);
 }
 
 /** Single requests only: what a document comes to, the node alone says (see documentOf). */
@@ -188,35 +221,52 @@ export function documentOf(resources: Resources, request: Document): Named {
   return document;
 }
 
-/** In what order a document's resources are put. */
-function documentOrder(path: string): string {
+const nodeOrder = [
+  ...['provider-addresses', 'provider-routes', 'external-address-pools', 'routing-domains', 'ports'],
+];
+
+/** In what order a document's resources are put; `rdids` are in the document's. */
+function documentOrder(path: string, rdids: readonly string[]): string {
   const [, , folder = '', rdid = '', inner = ''] = path.split('/');
-  const ofNode =
-    { 'provider-addresses': 0, 'provider-routes': 1, 'routing-domains': 2, ports: 3 }[folder] ?? 4;
+  const ofNode = nodeOrder.indexOf(folder);
   const ofDomain = ['', 'virtual-subnets', 'lookup-records', 'gateway', 'customer-routes', 'nat'].indexOf(
     inner,
   );
-  return `${ofNode} ${folder === 'routing-domains' ? rdid : ''} ${ofDomain}`;
+  const domain = folder === 'routing-domains' ? String(rdids.indexOf(rdid)).padStart(3, '0') : '';
+  return `${ofNode} ${domain} ${ofDomain}`;
 }
 
-/**
- * What a document comes to. The order of domains is that of the document, but here by RDID: so a refusal is sure, and
- * its code is not.
- */
+/** Addresses that the document's NAT policies name, and then those that the ones with "auto" have. */
+function reservedBy(named: readonly (readonly [path: string, body: unknown])[], held: Resources): Reserved {
+  const reserved = new Reserved();
+  const nats = named.flatMap(([path, body]) => {
+    const { kind, rdid = '' } = keyOfPath(path);
+    return kind === 'nat' ? [{ path, rdid, nat: readBody('nat', body) }] : [];
+  });
+  for (const { rdid, nat } of nats) reserved.add(rdid, externalAddressesOf(nat));
+  for (const { path, rdid, nat } of nats) {
+    const before = held.get(path)?.value as Nat | undefined;
+    if (nat.externalAddresses === 'auto' && before !== undefined)
+      reserved.add(rdid, externalAddressesOf(before));
+  }
+  return reserved;
+}
+
+/** What a document comes to. A refusal is sure, and its code is not: everything in it is read before anything is put. */
 export function documentOutcome(resources: Resources, request: Document): Outcome {
   let after: Resources = request.method === 'PUT' ? new Map() : resources;
   const learned = [...resources.values()].filter(({ key, value }) => isLearned(key, value));
   try {
-    const named = [...documentResources(resources, request)];
-    named.sort(([a], [b]) =>
-      documentOrder(a) < documentOrder(b) ? -1 : documentOrder(a) > documentOrder(b) ? 1 : 0,
-    );
+    const unsorted = [...documentResources(resources, request)];
+    const rdids = [...new Set(unsorted.map(([path]) => keyOfPath(path).rdid ?? ''))];
+    const named = sorted(unsorted, ([path]) => documentOrder(path, rdids));
+    const allocation = { held: resources, reserved: reservedBy(named, resources) };
     for (const [path, body] of named) {
       const key = keyOfPath(path);
       const value = readBody(key.kind, body);
       if (isLearned(key, value))
         throw new HnvError('HNV_INVALID_FIELD', 'Learned records are in no document.');
-      after = applyWrite(after, { method: 'PUT', path, body, condition: 'none' });
+      after = applyWrite(after, { method: 'PUT', path, body, condition: 'none' }, allocation);
     }
   } catch (error) {
     if (error instanceof HnvError) return { refused: error.code };

@@ -136,21 +136,28 @@ const gateway = (domain: Domain): Arb =>
     macAddress: sometimes(usually<string>(['02:00:00:00:00:fe', '02:00:00:00:fe:03'], ['02:48:4e:56:00:01'])),
   });
 
+interface External {
+  ipAddress: string;
+  portStart?: number;
+}
+
+/** Whole, or one of a few blocks, of which some overlap. */
 const externalAddress = fc.oneof(
-  { weight: 4, arbitrary: body({ ipAddress: outside }) },
+  { weight: 3, arbitrary: body({ ipAddress: outside }) },
   body({
     ipAddress: outside,
-    portStart: fc.constantFrom(1024, 40000),
-    portEnd: usually<number | undefined>([50000], [2000, undefined]),
+    portStart: fc.constantFrom(1024, 17152),
+    portEnd: usually<number | undefined>([17151, 33279], [1000, undefined]),
   }),
-);
+  body({ ipAddress: outside, portStart: fc.constant(33280), portEnd: fc.constantFrom(40000, 65535) }),
+) as fc.Arbitrary<External>;
 
 /** To an inside address of the family. */
-const staticMapping = (external: string): Arb =>
+const staticMapping = ({ ipAddress: external, portStart }: External): Arb =>
   body({
     protocol: fc.constantFrom('tcp', 'udp'),
     externalIpAddress: usually([external], OUTSIDE),
-    externalPort: usually([80, 443], [0]),
+    externalPort: usually(portStart === undefined ? [80, 443] : [portStart, portStart + 1], [0, 80]),
     internalIpAddress: usually(
       VM_ADDRESSES.filter((address) => address.includes(':') === external.includes(':')),
       ['10.1.1.1', '2001:db8:a::11'],
@@ -162,22 +169,99 @@ const staticMapping = (external: string): Arb =>
         : fc.constantFrom('198.51.100.1/32', '0.0.0.0/0'),
     ),
   });
-const nat: Arb = fc
-  .uniqueArray(externalAddress, { minLength: 1, maxLength: 3, size: 'max', selector: nameOf })
+
+/** Routed, or translated; the inside is a subnet of the VMs when that has IPv6. */
+const externalPrefixes = usually<readonly object[]>(
+  [
+    [{ prefix: '2001:db8:a::/64' }],
+    [{ prefix: '2001:db8:200::/64', internalPrefix: '2001:db8:a::/64' }],
+    [{ prefix: '2001:db8:200::/48', internalPrefix: '2001:db8:a::/48' }],
+    [{ prefix: '2001:db8:201::/64', internalPrefix: '2001:db8:a::/64' }],
+  ],
+  [
+    [{ prefix: '2001:db8:100::/64', internalPrefix: '2001:db8:a::/64' }],
+    [{ prefix: '2001:db8:200::/64', internalPrefix: '2001:db8:a::/56' }],
+    [{ prefix: '10.1.1.0/24' }],
+  ],
+);
+
+const oneToOne = ({ ipAddress }: External): Arb =>
+  body({
+    externalIpAddress: usually([ipAddress], OUTSIDE),
+    internalIpAddress: usually(
+      VM_ADDRESSES.filter((address) => address.includes(':') === ipAddress.includes(':')),
+      ['10.1.1.1', '2001:db8:a::11'],
+    ),
+  });
+
+/** What goes with any addresses. */
+const natBehaviour = {
+  timeouts: rarely(usually<object>([{ udp: 30 }, {}], [{ udp: 0 }])),
+  filtering: rarely(fc.constantFrom({ udp: 'endpointIndependent' }, { tcp: 'addressDependent' })),
+  hairpinning: rarely(fc.constantFrom('external', 'local')),
+  algs: rarely(fc.constantFrom(['ftp'], ['sip', 'ftp'])),
+  maxSessions: rarely(usually([1000, 5000], [0])),
+};
+
+const explicitNat: Arb = fc
+  .uniqueArray(externalAddress, {
+    ...{ minLength: 1, maxLength: 3, size: 'max' },
+    selector: ({ ipAddress }) => ipAddress,
+  })
   .chain((externalAddresses) => {
     const [first] = externalAddresses;
-    const mapping = fc
-      .constantFrom(...externalAddresses)
-      .chain((external) => staticMapping(nameOf(external)));
+    const one = fc.constantFrom(...externalAddresses);
     return body({
-      externalAddresses: usually([externalAddresses], [[], [first, first]]),
-      staticMappings: sometimes(fc.array(mapping, { maxLength: 3, size: 'max' })),
+      externalAddresses: usually<readonly unknown[]>([externalAddresses], [[], [first, first]]),
+      staticMappings: sometimes(fc.array(one.chain(staticMapping), { maxLength: 3, size: 'max' })),
+      oneToOne: rarely(fc.array(one.chain(oneToOne), { minLength: 1, maxLength: 2 })),
+      externalPrefixes: rarely(externalPrefixes),
+      ...natBehaviour,
     });
   });
 
-function nameOf(external: unknown): string {
-  return (external as { ipAddress: string }).ipAddress;
-}
+const POOLS = ['shared', 'whole'] as const;
+const autoNat: Arb = body({
+  externalAddresses: fc.constant('auto'),
+  pool: sometimes(usually<string>(POOLS, ['none'])),
+  allocatedAddress: rarely(
+    fc.constantFrom(
+      { ipAddress: '198.51.100.104' },
+      { ipAddress: '203.0.113.5', portStart: 17152, portEnd: 33279 },
+      { ipAddress: '203.0.113.5', portStart: 17152, portEnd: 17151 },
+    ),
+  ),
+  externalPrefixes: rarely(externalPrefixes),
+  ...natBehaviour,
+});
+const nat: Arb = fc.oneof(
+  { weight: 4, arbitrary: explicitNat },
+  { weight: 2, arbitrary: autoNat },
+  body({ externalPrefixes, ...natBehaviour }),
+);
+
+/** Of one address in four blocks, which tenants name too; of two addresses for three tenants. */
+const pools: readonly [name: (typeof POOLS)[number], body: Arb][] = [
+  [
+    'shared',
+    body({
+      prefixes: usually<readonly string[]>(
+        [['203.0.113.5/32'], ['203.0.113.5/32', '203.0.113.8/31']],
+        [['198.51.100.104/32'], ['203.0.113.5/24']],
+      ),
+      portBlockSize: usually<number | undefined>([16128], [undefined, 63]),
+    }),
+  ],
+  [
+    'whole',
+    body({
+      prefixes: usually<readonly string[]>(
+        [['198.51.100.104/31'], ['198.51.100.102/32', '198.51.100.104/32'], ['2001:db8:100::102/127']],
+        [[]],
+      ),
+    }),
+  ],
+];
 
 const providerAddress = (address: string): Arb => {
   const nic = address.startsWith('192.168.2.') ? 'pa1' : 'pa0';
@@ -259,6 +343,12 @@ const places: readonly Place[] = [
     '192.168.2.22',
     '192.168.1.99',
   ].map((address): Place => ({ path: `/v1/provider-addresses/${address}`, body: providerAddress(address) })),
+  ...[...pools, ...pools].map(
+    ([name, value]): Place => ({
+      path: `/v1/external-address-pools/${name}`,
+      body: value,
+    }),
+  ),
   ...['p1', 'p2'].map((id): Place => ({ path: `/v1/provider-routes/${id}`, body: providerRoute })),
   ...[...VM_INTERFACES, ...VM_INTERFACES].map((name): Place => ({ path: `/v1/ports/${name}`, body: port })),
   // Names that nothing can have, and a domain that nobody makes.
@@ -276,6 +366,11 @@ export const placed: fc.Arbitrary<{ path: string; body: unknown }> = fc
 /** What the sequences begin with, in an order that can be put: without it, most of them would fail for want of a domain. */
 export const opening: readonly { path: string; body: unknown }[] = [
   { path: '/v1/provider-addresses/192.168.1.20', body: { interface: PROVIDER_NICS[0], prefixLength: 24 } },
+  {
+    path: '/v1/external-address-pools/shared',
+    body: { prefixes: ['203.0.113.5/32'], portBlockSize: 16128 },
+  },
+  { path: '/v1/external-address-pools/whole', body: { prefixes: ['198.51.100.104/31'] } },
   ...DOMAINS.flatMap(({ rdid, vsid, gatewayVsid }) => {
     const base = `/v1/routing-domains/${rdid}`;
     return [

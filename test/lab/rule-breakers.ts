@@ -5,6 +5,7 @@
  */
 import type { ApiClient } from './api-client.ts';
 import { PROVIDER_NIC } from './gateway-node.ts';
+import { natBreakers, poolBreakers, provisionNatNeighbours } from './nat-rule-breakers.ts';
 import { CONTOSO, FABRIKAM, GATEWAY_ADDRESS, HOST_ADDRESSES } from './topology.ts';
 
 export interface RuleBreaker {
@@ -46,16 +47,6 @@ const gateway = (more: object) => ({
   ...{ virtualSubnetId: gatewayVsid, customerAddresses: ['10.254.254.2'], macAddress: CONTOSO.gatewayMac },
   ...more,
 });
-const nat = (addresses: object[], ...staticMappings: object[]) => ({
-  externalAddresses: addresses,
-  staticMappings,
-});
-const external = (more: object = {}) => ({ ipAddress: externalAddress, ...more });
-const mapping = (more: object = {}) => ({
-  ...{ protocol: 'tcp', externalIpAddress: externalAddress, externalPort: 81 },
-  ...{ internalIpAddress: VM1.ip, internalPort: 81, ...more },
-});
-
 /** What stands already beside the tenants, for others to collide with. */
 const PORT = { virtualSubnetId: vsid, macAddress: '02:00:00:50:01:50', customerAddresses: ['10.1.1.50'] };
 const GATEWAY_NEIGHBOUR = {
@@ -472,140 +463,6 @@ const gateways: RuleBreaker[] = [
   },
 ];
 
-const natPath = domain('/nat');
-const firstExternal = '/externalAddresses/0';
-const firstMapping = '/staticMappings/0';
-const nats: RuleBreaker[] = [
-  {
-    what: 'an external address of another tenant',
-    path: natPath,
-    body: nat([{ ipAddress: FABRIKAM.externalAddress }]),
-    ...conflict,
-    rule: 'external-address-available',
-    pointer: `${firstExternal}/ipAddress`,
-  },
-  {
-    what: 'a provider address',
-    path: natPath,
-    body: nat([{ ipAddress: GATEWAY_ADDRESS }]),
-    ...conflict,
-    rule: 'external-address-available',
-    pointer: `${firstExternal}/ipAddress`,
-  },
-  {
-    what: 'an external address that no operator gave to the tenant',
-    path: natPath,
-    body: nat([external(), { ipAddress: '198.51.100.200' }]),
-    rule: 'external-address-given',
-    pointer: '/externalAddresses/1/ipAddress',
-    tenant: CONTOSO.rdid,
-  },
-  {
-    what: 'more ports of an external address than an operator gave to the tenant',
-    path: natPath,
-    body: nat([external({ portStart: 1024, portEnd: 65535 })]),
-    rule: 'external-address-given',
-    pointer: `${firstExternal}/ipAddress`,
-    tenant: CONTOSO.rdid,
-  },
-  {
-    what: 'an external address twice',
-    path: natPath,
-    body: nat([external(), external()]),
-    rule: 'external-address-once',
-    pointer: '/externalAddresses/1/ipAddress',
-  },
-  {
-    what: 'an external address that is not unicast',
-    path: natPath,
-    body: nat([{ ipAddress: '224.0.0.1' }]),
-    rule: 'address-unicast',
-    pointer: `${firstExternal}/ipAddress`,
-  },
-  {
-    what: 'half a port range',
-    path: natPath,
-    body: nat([external({ portStart: 5 })]),
-    rule: 'port-range-both',
-    pointer: `${firstExternal}/portStart`,
-  },
-  {
-    what: 'a port range that ends before it begins',
-    path: natPath,
-    body: nat([external({ portStart: 5, portEnd: 4 })]),
-    rule: 'port-range-order',
-    pointer: `${firstExternal}/portEnd`,
-  },
-  {
-    what: 'a protocol without ports',
-    path: natPath,
-    body: nat([external()], mapping({ protocol: 'icmp' })),
-    rule: 'enum',
-    pointer: `${firstMapping}/protocol`,
-  },
-  {
-    what: 'port 0',
-    path: natPath,
-    body: nat([external()], mapping({ externalPort: 0 })),
-    rule: 'minimum',
-    pointer: `${firstMapping}/externalPort`,
-  },
-  {
-    what: 'a mapping of an address that is not external',
-    path: natPath,
-    body: nat([external()], mapping({ externalIpAddress: '198.51.100.200' })),
-    rule: 'mapping-external-address',
-    pointer: `${firstMapping}/externalIpAddress`,
-  },
-  {
-    what: 'a mapping to outside the tenant',
-    path: natPath,
-    body: nat([external()], mapping({ internalIpAddress: '10.9.9.9' })),
-    rule: 'address-in-subnet',
-    pointer: `${firstMapping}/internalIpAddress`,
-  },
-  {
-    what: 'a mapping to the other family',
-    path: natPath,
-    body: nat([external()], mapping({ internalIpAddress: 'fd00:1:1::11' })),
-    rule: 'mapping-family',
-    pointer: `${firstMapping}/internalIpAddress`,
-  },
-  {
-    what: 'a port that is mapped twice',
-    path: natPath,
-    body: nat([external()], mapping(), mapping({ internalPort: 82 })),
-    rule: 'mapping-unique',
-    pointer: '/staticMappings/1/externalPort',
-  },
-  {
-    what: 'remote prefixes that overlap',
-    path: natPath,
-    body: nat(
-      [external()],
-      mapping({ remoteExternalIpAddressPrefix: '203.0.113.0/24' }),
-      mapping({ remoteExternalIpAddressPrefix: '203.0.113.64/26' }),
-    ),
-    rule: 'mapping-unique',
-    pointer: '/staticMappings/1/externalPort',
-  },
-  {
-    what: 'a remote prefix that is none',
-    path: natPath,
-    body: nat([external()], mapping({ remoteExternalIpAddressPrefix: 'everybody' })),
-    rule: 'ip-prefix',
-    pointer: `${firstMapping}/remoteExternalIpAddressPrefix`,
-  },
-  {
-    what: 'a patch that takes the addresses away',
-    method: 'PATCH',
-    path: natPath,
-    body: { externalAddresses: null },
-    rule: 'required',
-    pointer: '/externalAddresses',
-  },
-];
-
 const provider = { interface: 'pa0', prefixLength: 24 };
 const providerAddresses: RuleBreaker[] = [
   {
@@ -787,7 +644,8 @@ export const ruleBreakers: Readonly<Record<string, readonly RuleBreaker[]>> = {
   'a lookup record': records,
   'a customer route': routes,
   'a gateway': gateways,
-  NAT: nats,
+  NAT: natBreakers,
+  'an external address pool': poolBreakers,
   'a provider address': providerAddresses,
   'a provider route': providerRoutes,
   'a port': ports,
@@ -798,6 +656,7 @@ export async function provisionNeighbours(api: Pick<ApiClient, 'put'>): Promise<
   await api.put('/v1/provider-routes/away', PROVIDER_ROUTE);
   await api.put('/v1/ports/tap1', PORT);
   await api.put('/v1/ports/tap2', GATEWAY_NEIGHBOUR);
+  await provisionNatNeighbours(api);
   const base = `/v1/routing-domains/${CROWDED.rdid}`;
   await api.put(base, { name: 'crowded' });
   await api.put(`${base}/virtual-subnets/${CROWDED.vsid}`, subnet([CROWDED.prefix]));

@@ -13,6 +13,7 @@ export interface BreakingDocument {
 const lists: Readonly<Record<string, readonly [list: string, naming: string]>> = {
   'provider-addresses': ['providerAddresses', 'address'],
   'provider-routes': ['providerRoutes', 'id'],
+  'external-address-pools': ['externalAddressPools', 'name'],
   ports: ['ports', 'interface'],
   'virtual-subnets': ['virtualSubnets', 'vsid'],
   'lookup-records': ['lookupRecords', 'id'],

@@ -1,9 +1,11 @@
 /** What the compiler makes of a domain, item by item of its plan. */
 import t from 'tap';
+import { compileNat, withheldOf } from '../../src/policy/compile/nat.ts';
 import { compileDomain } from '../../src/policy/compile.ts';
 import type { DomainPlan } from '../../src/policy/plan.ts';
 import type { StaticMapping, VmPort } from '../../src/policy/resources.ts';
 import { gatewayMac, routerMac } from '../../src/policy/router.ts';
+import { type NatInput, natPolicy } from '../lab/nat-policy.ts';
 import {
   CONTOSO,
   FABRIKAM,
@@ -109,6 +111,12 @@ const contosoPlan: DomainPlan = {
         internalPort: 8080,
       },
     ],
+    prefixes: [],
+    oneToOne: [],
+    timeouts: { icmp: 60, tcpEstablished: 7440, tcpTransient: 240, udp: 300 },
+    filtering: { tcp: 'addressAndPortDependent', udp: 'addressAndPortDependent' },
+    hairpinning: 'local',
+    algs: [],
   },
 };
 
@@ -315,19 +323,24 @@ t.test('NAT is sorted, and a mapping for everybody has no remote prefix', async 
     provider('192.168.4.1'),
     gatewaySubnet,
     gateway(),
-    put('nat', CONTOSO, undefined, {
-      externalAddresses: [
-        { ipAddress: '203.0.113.10', portStart: 1024, portEnd: 2047 },
-        { ipAddress: '203.0.113.9' },
-      ],
-      staticMappings: [
-        mapping({ externalIpAddress: '203.0.113.10' }),
-        mapping({ externalPort: 1000, remoteExternalIpAddressPrefix: '0.0.0.0/0' }),
-        mapping({ protocol: 'udp', externalPort: 53 }),
-        mapping({ remoteExternalIpAddressPrefix: '198.51.100.0/24' }),
-        mapping({ remoteExternalIpAddressPrefix: '192.0.2.0/24' }),
-      ],
-    }),
+    put(
+      'nat',
+      CONTOSO,
+      undefined,
+      natPolicy({
+        externalAddresses: [
+          { ipAddress: '203.0.113.10', portStart: 1024, portEnd: 2047 },
+          { ipAddress: '203.0.113.9' },
+        ],
+        staticMappings: [
+          mapping({ externalIpAddress: '203.0.113.10', externalPort: 1080 }),
+          mapping({ externalPort: 1000, remoteExternalIpAddressPrefix: '0.0.0.0/0' }),
+          mapping({ protocol: 'udp', externalPort: 53 }),
+          mapping({ remoteExternalIpAddressPrefix: '198.51.100.0/24' }),
+          mapping({ remoteExternalIpAddressPrefix: '192.0.2.0/24' }),
+        ],
+      }),
+    ),
   ]);
   t.strictSame(nat?.externalAddresses, [
     { address: '203.0.113.9' },
@@ -340,9 +353,108 @@ t.test('NAT is sorted, and a mapping for everybody has no remote prefix', async 
     { ...tcp, externalPort: 80, remotePrefix: '198.51.100.0/24' },
     { ...tcp, externalPort: 1000 },
     { ...tcp, protocol: 'udp', externalPort: 53 },
-    { ...tcp, externalAddress: '203.0.113.10', externalPort: 80 },
+    { ...tcp, externalAddress: '203.0.113.10', externalPort: 1080 },
   ]);
 });
+
+t.test('the whole NAT plan is in order, whatever order it was written in', async (t) => {
+  const pairs = [
+    { externalIpAddress: '203.0.113.9', internalIpAddress: '10.1.1.5' },
+    { externalIpAddress: '203.0.113.10', internalIpAddress: '10.1.1.4' },
+  ];
+  const addresses = [
+    { ipAddress: '203.0.113.9' },
+    { ipAddress: '203.0.113.10' },
+    { ipAddress: '2001:db8:f::1', portStart: 1024, portEnd: 2047 },
+  ];
+  const prefixes = [
+    { prefix: '2001:DB8:9::/64' },
+    { prefix: '2001:db8:a::/64', internalPrefix: 'FD00:a::/64' },
+  ];
+  const value = (order: <T>(list: T[]) => T[]) =>
+    natPolicy({
+      externalAddresses: order(addresses),
+      oneToOne: order(pairs),
+      externalPrefixes: order(prefixes),
+      timeouts: { udp: 30 },
+      hairpinning: 'external',
+      maxSessions: 5000,
+    });
+  const plans = [value((list) => list), value((list) => list.toReversed())].map((nat) =>
+    compileNat(nat, new Map()),
+  );
+  t.strictSame(plans[0], plans[1]);
+  t.strictSame(plans[0], {
+    externalAddresses: [
+      { address: '203.0.113.9' },
+      { address: '203.0.113.10' },
+      { address: '2001:db8:f::1', portStart: 1024, portEnd: 2047 },
+    ],
+    prefixes: [
+      { external: '2001:db8:9::/64', internal: '2001:db8:9::/64' },
+      { external: '2001:db8:a::/64', internal: 'fd00:a::/64' },
+    ],
+    portMappings: [],
+    oneToOne: [
+      { external: '203.0.113.9', internal: '10.1.1.5' },
+      { external: '203.0.113.10', internal: '10.1.1.4' },
+    ],
+    timeouts: { icmp: 60, tcpEstablished: 7440, tcpTransient: 240, udp: 30 },
+    filtering: { tcp: 'addressAndPortDependent', udp: 'addressAndPortDependent' },
+    hairpinning: 'external',
+    algs: [],
+    maxSessions: 5000,
+  });
+  const ofIpv4 = natPolicy({
+    externalAddresses: addresses.slice(0, 2),
+    filtering: { udp: 'endpointIndependent' },
+    algs: ['sip', 'ftp', 'sip'],
+  });
+  const { algs, filtering } = compileNat(ofIpv4, new Map());
+  t.strictSame(algs, ['ftp', 'sip']);
+  t.strictSame(filtering, { tcp: 'addressAndPortDependent', udp: 'endpointIndependent' });
+});
+
+t.test(
+  'what has the node’s own addresses is left out: one-to-one, blocks, an allocated address, prefixes',
+  async (t) => {
+    const whose = 'an address of this node';
+    const left = (given: NatInput, taken: string) => {
+      const nat = natPolicy(given);
+      const { externalAddresses, oneToOne, prefixes } = compileNat(nat, new Map([[taken, whose]]));
+      return {
+        left: [externalAddresses.length, oneToOne.length, prefixes.length],
+        why: withheldOf(nat, new Map([[taken, whose]])),
+      };
+    };
+    const ipAddress = '203.0.113.9';
+    t.strictSame(
+      left(
+        {
+          externalAddresses: [{ ipAddress }, { ipAddress: '203.0.113.10' }],
+          oneToOne: [{ externalIpAddress: ipAddress, internalIpAddress: '10.1.1.4' }],
+        },
+        ipAddress,
+      ),
+      { left: [1, 0, 0], why: [`${ipAddress} is ${whose}, and cannot be an external address.`] },
+    );
+    const block = { ipAddress, portStart: 1024, portEnd: 2047 };
+    t.strictSame(left({ externalAddresses: [block] }, ipAddress).left, [0, 0, 0]);
+    t.strictSame(left({ externalAddresses: 'auto', allocatedAddress: block }, ipAddress).left, [0, 0, 0]);
+    t.strictSame(
+      left(
+        { externalPrefixes: [{ prefix: '2001:db8:9::/64' }, { prefix: '2001:db8:a::/64' }] },
+        '2001:db8:9::7',
+      ),
+      {
+        left: [0, 0, 1],
+        why: [
+          `2001:db8:9::7 is ${whose}, and 2001:db8:9::/64, which it is in, cannot be an external prefix.`,
+        ],
+      },
+    );
+  },
+);
 
 t.test('an address that is the node’s own is left out of NAT, with its mappings', async (t) => {
   const mapping = {
@@ -353,13 +465,18 @@ t.test('an address that is the node’s own is left out of NAT, with its mapping
   } as const;
   const state = stateOf([
     ...[provider('192.168.4.1'), gatewaySubnet, gateway()],
-    put('nat', CONTOSO, undefined, {
-      externalAddresses: [{ ipAddress: '203.0.113.1' }, { ipAddress: '203.0.113.10' }],
-      staticMappings: [
-        { ...mapping, externalIpAddress: '203.0.113.1' },
-        { ...mapping, externalIpAddress: '203.0.113.10' },
-      ],
-    }),
+    put(
+      'nat',
+      CONTOSO,
+      undefined,
+      natPolicy({
+        externalAddresses: [{ ipAddress: '203.0.113.1' }, { ipAddress: '203.0.113.10' }],
+        staticMappings: [
+          { ...mapping, externalIpAddress: '203.0.113.1' },
+          { ...mapping, externalIpAddress: '203.0.113.10' },
+        ],
+      }),
+    ),
   ]);
   const domain = state.domains.get(CONTOSO);
   if (domain === undefined) throw new Error('no Contoso');
@@ -379,10 +496,15 @@ t.test('an address that is the node’s own is left out of NAT, with its mapping
 });
 
 t.test('a plan says what is asked for but not there', async (t) => {
-  const nat = put('nat', CONTOSO, undefined, {
-    externalAddresses: [{ ipAddress: '203.0.113.10' }],
-    staticMappings: [],
-  });
+  const nat = put(
+    'nat',
+    CONTOSO,
+    undefined,
+    natPolicy({
+      externalAddresses: [{ ipAddress: '203.0.113.10' }],
+      staticMappings: [],
+    }),
+  );
   const absent = (plan: DomainPlan) => {
     t.notOk('context' in plan);
     t.notOk('nat' in plan);
@@ -630,21 +752,26 @@ t.test('NAT has external addresses and mappings of both families', async (t) => 
     provider('192.168.4.1'),
     gatewaySubnet,
     gateway(),
-    put('nat', CONTOSO, undefined, {
-      externalAddresses: [{ ipAddress: '2001:db8:ffff::1' }, { ipAddress: '203.0.113.9' }],
-      staticMappings: [
-        {
-          protocol: 'tcp',
-          externalIpAddress: '2001:db8:ffff::1',
-          externalPort: 80,
-          internalIpAddress: '2001:db8:1::4',
-          internalPort: 8080,
-          remoteExternalIpAddressPrefix: '::/0',
-        },
-      ],
-    }),
+    put(
+      'nat',
+      CONTOSO,
+      undefined,
+      natPolicy({
+        externalAddresses: [{ ipAddress: '2001:db8:ffff::1' }, { ipAddress: '203.0.113.9' }],
+        staticMappings: [
+          {
+            protocol: 'tcp',
+            externalIpAddress: '2001:db8:ffff::1',
+            externalPort: 80,
+            internalIpAddress: '2001:db8:1::4',
+            internalPort: 8080,
+            remoteExternalIpAddressPrefix: '::/0',
+          },
+        ],
+      }),
+    ),
   ]);
-  t.strictSame(nat, {
+  t.match(nat, {
     externalAddresses: [{ address: '203.0.113.9' }, { address: '2001:db8:ffff::1' }],
     portMappings: [
       {

@@ -10,6 +10,7 @@ import type {
   StaticMapping,
   VmPort,
 } from '../../src/policy/resources.ts';
+import { natPolicy } from '../lab/nat-policy.ts';
 import { record, refusalOf } from './policy-state.ts';
 
 const mapping = (overrides: Partial<StaticMapping> = {}): StaticMapping => ({
@@ -24,6 +25,7 @@ const nat = (
   staticMappings: StaticMapping[],
   externalAddresses: ExternalAddress[] = [{ ipAddress: '203.0.113.10' }],
 ): Nat => ({
+  ...natPolicy({ externalAddresses: [{ ipAddress: '203.0.113.10' }] }),
   externalAddresses,
   staticMappings,
 });
@@ -610,7 +612,7 @@ t.test('values at the edge of a rule are accepted', async (t) => {
           mapping({ externalPort: 81 }),
           mapping({ externalIpAddress: '10.9.9.9' }),
         ],
-        [{ ipAddress: '203.0.113.10', portStart: 1024, portEnd: 1024 }, { ipAddress: '10.9.9.9' }],
+        [{ ipAddress: '203.0.113.10', portStart: 80, portEnd: 81 }, { ipAddress: '10.9.9.9' }],
       ),
     ),
   );

@@ -7,6 +7,7 @@ import { gatewayMac } from '../../src/policy/router.ts';
 import { checkDelete, checkPut } from '../../src/policy/rules.ts';
 import type { DesiredState } from '../../src/policy/state.ts';
 import type { ResourceKey } from '../../src/store/store.ts';
+import { natPolicy } from '../lab/nat-policy.ts';
 import {
   CONTOSO,
   FABRIKAM,
@@ -44,18 +45,23 @@ const route = (virtualSubnetId: number, destinationPrefix: string, nextHop: stri
 const gateway = (virtualSubnetId: number, address: string, macAddress = GATEWAY_MAC) =>
   put('gateway', CONTOSO, undefined, { virtualSubnetId, customerAddresses: [address], macAddress });
 const nat = (ipAddress: string, internalIpAddress = '10.1.1.4', rdid = CONTOSO) =>
-  put('nat', rdid, undefined, {
-    externalAddresses: [{ ipAddress }],
-    staticMappings: [
-      {
-        protocol: 'tcp',
-        externalIpAddress: ipAddress,
-        externalPort: 80,
-        internalIpAddress,
-        internalPort: 80,
-      },
-    ],
-  });
+  put(
+    'nat',
+    rdid,
+    undefined,
+    natPolicy({
+      externalAddresses: [{ ipAddress }],
+      staticMappings: [
+        {
+          protocol: 'tcp',
+          externalIpAddress: ipAddress,
+          externalPort: 80,
+          internalIpAddress,
+          internalPort: 80,
+        },
+      ],
+    }),
+  );
 const PORT_MAC = '02:00:00:00:00:21';
 const port = (overrides: Partial<VmPort> = {}, name = 'tap0') =>
   put('port', undefined, name, {
@@ -870,7 +876,7 @@ const deletions: { name: string; key: ResourceKey; shown: string; puts: Put[] }[
   {
     name: 'a static mapping',
     key: { kind: 'virtualSubnet', rdid: CONTOSO, id: '5001' },
-    shown: 'static mapping to 10.1.1.4',
+    shown: 'static mapping or oneToOne to 10.1.1.4',
     puts: [subnet(5001, ['10.1.1.0/24']), nat('203.0.113.10')],
   },
 ];

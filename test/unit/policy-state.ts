@@ -6,6 +6,7 @@ import { HnvError } from '../../src/errors.ts';
 import { normalize } from '../../src/policy/normalize.ts';
 import type {
   CustomerRoute,
+  ExternalAddressPool,
   Gateway,
   LookupRecord,
   Nat,
@@ -20,7 +21,10 @@ import type {
 import { destinationKey } from '../../src/policy/rules/customer-route.ts';
 import { hasCustomerAddress } from '../../src/policy/rules/lookup-record.ts';
 import type { DesiredState, DomainState } from '../../src/policy/state.ts';
+import { ExternalOwners } from '../../src/store/external-owners.ts';
 import type { ResourceKey } from '../../src/store/store.ts';
+import { forGood } from '../../src/store/undo.ts';
+import { natPolicy } from '../lab/nat-policy.ts';
 
 export const CONTOSO = '11111111-1111-1111-1111-111111111111';
 export const FABRIKAM = '22222222-2222-2222-2222-222222222222';
@@ -63,7 +67,8 @@ export function stateOf(puts: readonly Put[]): DesiredState {
   const ports = new Map<string, VmPort>();
   const portsByVsid = new Map<number, Set<string>>();
   const vsidOwners = new Map<number, string>();
-  const externalAddressOwners = new Map<string, string>();
+  const externals = new ExternalOwners();
+  const externalAddressPools = new Map<string, ExternalAddressPool>();
 
   for (const { key, value } of puts) {
     const id = key.id ?? '';
@@ -73,6 +78,10 @@ export function stateOf(puts: readonly Put[]): DesiredState {
     }
     if (key.kind === 'providerRoute') {
       providerRoutes.set(id, normalize('providerRoute', value as ProviderRoute));
+      continue;
+    }
+    if (key.kind === 'externalAddressPool') {
+      externalAddressPools.set(id, normalize('externalAddressPool', value as ExternalAddressPool));
       continue;
     }
     if (key.kind === 'port') {
@@ -113,13 +122,13 @@ export function stateOf(puts: readonly Put[]): DesiredState {
         break;
       case 'nat':
         domain.nat = normalize('nat', value as Nat);
-        for (const { ipAddress } of domain.nat.externalAddresses) externalAddressOwners.set(ipAddress, rdid);
+        externals.take(rdid, domain.nat, externalAddressPools, forGood);
         break;
     }
   }
   return {
     ...{ domains, providerAddresses, providerRoutes, ports, portsByVsid },
-    ...{ vsidOwners, externalAddressOwners },
+    ...{ vsidOwners, externals, externalAddressPools },
   };
 }
 
@@ -194,25 +203,35 @@ export function twoTenants(): Put[] {
       customerAddresses: ['10.254.254.2'],
       macAddress: GATEWAY_MAC,
     }),
-    put('nat', CONTOSO, undefined, {
-      externalAddresses: [{ ipAddress: '203.0.113.10' }],
-      staticMappings: [
-        {
-          protocol: 'tcp',
-          externalIpAddress: '203.0.113.10',
-          externalPort: 80,
-          internalIpAddress: '10.1.1.4',
-          internalPort: 8080,
-        },
-      ],
-    }),
+    put(
+      'nat',
+      CONTOSO,
+      undefined,
+      natPolicy({
+        externalAddresses: [{ ipAddress: '203.0.113.10' }],
+        staticMappings: [
+          {
+            protocol: 'tcp',
+            externalIpAddress: '203.0.113.10',
+            externalPort: 80,
+            internalIpAddress: '10.1.1.4',
+            internalPort: 8080,
+          },
+        ],
+      }),
+    ),
     put('routingDomain', FABRIKAM, undefined, { name: 'Fabrikam' }),
     put('virtualSubnet', FABRIKAM, '6001', { addressPrefixes: ['10.1.1.0/24'] }),
     put('lookupRecord', FABRIKAM, 'vm1', record({ virtualSubnetId: 6001 })),
-    put('nat', FABRIKAM, undefined, {
-      externalAddresses: [{ ipAddress: '203.0.113.20' }],
-      staticMappings: [],
-    }),
+    put(
+      'nat',
+      FABRIKAM,
+      undefined,
+      natPolicy({
+        externalAddresses: [{ ipAddress: '203.0.113.20' }],
+        staticMappings: [],
+      }),
+    ),
   ];
 }
 

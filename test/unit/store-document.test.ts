@@ -8,6 +8,7 @@ import {
   type Store,
   type StoreChange,
 } from '../../src/store/store.ts';
+import { natPolicy } from '../lab/nat-policy.ts';
 import { capacity, contoso, fabrikam, port, putDomain, record, snapshot, storePath } from './store-folder.ts';
 
 const audit: AuditRequest = { actor: 'local', from: 'unix', method: 'PUT', path: '/v1/policy' };
@@ -159,7 +160,7 @@ t.test(
     await store.put({ kind: 'port', id: 'tap0' }, port(5001, '10.0.0.9'));
     await store.put(
       { kind: 'nat', rdid: contoso },
-      { externalAddresses: [{ ipAddress: '203.0.113.1' }], staticMappings: [] },
+      natPolicy({ externalAddresses: [{ ipAddress: '203.0.113.1' }], staticMappings: [] }),
     );
     const third = '33333333-0000-0000-0000-00000000000c';
     let change: StoreChange | undefined;
@@ -180,7 +181,7 @@ t.test(
       [6001, fabrikam],
     ]);
     t.strictSame(
-      [store.state.ports.size, store.state.portsByVsid.size, store.state.externalAddressOwners.size],
+      [store.state.ports.size, store.state.portsByVsid.size, store.state.externals.addresses.size],
       [0, 0, 0],
     );
     t.equal(store.state.domains.get(fabrikam)?.handle, 2);
@@ -203,7 +204,7 @@ t.test(
 t.test('the rules hold against domains that stay as they are', async (t) => {
   const store = await openNew(t, { ...capacity, lookupRecords: 5 });
   const nat = (ipAddress: string): Entry => {
-    const value = { externalAddresses: [{ ipAddress }], staticMappings: [] };
+    const value = natPolicy({ externalAddresses: [{ ipAddress }], staticMappings: [] });
     return { kind: 'nat', rdid: contoso, id: '', value };
   };
   const same = [...domain(contoso, 5001, [4, 5]), nat('203.0.113.1')];

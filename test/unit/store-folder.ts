@@ -75,6 +75,9 @@ export function snapshot(state: DesiredState): unknown {
     ports: state.ports,
     portsByVsid: state.portsByVsid,
     vsidOwners: state.vsidOwners,
-    externalAddressOwners: state.externalAddressOwners,
+    externalAddresses: state.externals.addresses,
+    externalPrefixes: state.externals.prefixes,
+    poolUsers: state.externals.poolUsers,
+    externalAddressPools: state.externalAddressPools,
   });
 }

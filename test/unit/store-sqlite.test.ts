@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import t from 'tap';
 import { openStore } from '../../src/store/sqlite.ts';
 import type { DocumentEntry, StoreChange } from '../../src/store/store.ts';
+import { natPolicy } from '../lab/nat-policy.ts';
 import { capacity, contoso, fabrikam, port, putDomain, record, snapshot, storePath } from './store-folder.ts';
 
 const writer = fileURLToPath(new URL('./store-writer.ts', import.meta.url));
@@ -28,7 +29,7 @@ t.test('a reopened store has the same state, handles and revisions', async (t) =
   );
   await first.put(
     { kind: 'nat', ...inContoso },
-    { externalAddresses: [{ ipAddress: '203.0.113.1' }], staticMappings: [] },
+    natPolicy({ externalAddresses: [{ ipAddress: '203.0.113.1' }], staticMappings: [] }),
   );
   await first.put({ kind: 'providerAddress', id: '192.0.2.9' }, { interface: 'eth0', prefixLength: 24 });
   await first.put(
@@ -57,7 +58,7 @@ t.test('a reopened store has the same state, handles and revisions', async (t) =
   t.strictSame(second.state.portsByVsid, new Map([[5001, new Set(['tap-_.@1', 'tap0'])]]));
   t.equal(second.state.domains.get(contoso)?.providerAddressUse.get(5001)?.get('192.0.2.1'), 1);
   t.equal(second.state.domains.get(contoso)?.routeByDestination.get('0.0.0.0/0 0'), 'default');
-  t.equal(second.state.externalAddressOwners.get('203.0.113.1'), contoso);
+  t.equal(second.state.externals.addresses.get('203.0.113.1')?.[0]?.rdid, contoso);
 });
 
 t.test('a commit that fails rejects its whole batch and leaves no trace in memory', async (t) => {
@@ -147,13 +148,13 @@ t.test('a routing domain goes with all that belongs to it', async (t) => {
   await store.put({ kind: 'lookupRecord', rdid: contoso, id: 'vm1' }, record('10.0.0.4'));
   await store.put(
     { kind: 'nat', rdid: contoso },
-    { externalAddresses: [{ ipAddress: '203.0.113.1' }], staticMappings: [] },
+    natPolicy({ externalAddresses: [{ ipAddress: '203.0.113.1' }], staticMappings: [] }),
   );
   const { revision } = await store.delete({ kind: 'routingDomain', rdid: contoso });
   t.equal(revision, store.revision);
   t.strictSame([...store.state.domains.keys()], [fabrikam]);
   t.strictSame([...store.state.vsidOwners.keys()], [6001, 6002]);
-  t.equal(store.state.externalAddressOwners.size, 0);
+  t.equal(store.state.externals.addresses.size, 0);
   t.equal(store.get({ kind: 'lookupRecord', rdid: contoso, id: 'vm1' }), undefined);
 
   await store.put({ kind: 'routingDomain', rdid: contoso }, { name: 'again' });
@@ -181,15 +182,16 @@ t.test('removing and replacing single resources keeps the indexes', async (t) =>
   await store.delete(key);
   t.strictSame(addresses(), []);
 
-  const nat = (...ipAddresses: string[]) => ({
-    externalAddresses: ipAddresses.map((ipAddress) => ({ ipAddress })),
-    staticMappings: [],
-  });
+  const nat = (...ipAddresses: string[]) =>
+    natPolicy({
+      externalAddresses: ipAddresses.map((ipAddress) => ({ ipAddress })),
+      staticMappings: [],
+    });
   await store.put({ kind: 'nat', rdid: contoso }, nat('203.0.113.1', '203.0.113.2'));
   await store.put({ kind: 'nat', rdid: contoso }, nat('203.0.113.2', '203.0.113.3'));
-  t.strictSame([...store.state.externalAddressOwners.keys()].sort(), ['203.0.113.2', '203.0.113.3']);
+  t.strictSame([...store.state.externals.addresses.keys()].sort(), ['203.0.113.2', '203.0.113.3']);
   await store.delete({ kind: 'nat', rdid: contoso });
-  t.equal(store.state.externalAddressOwners.size, 0);
+  t.equal(store.state.externals.addresses.size, 0);
   await store.put(
     { kind: 'gateway', rdid: contoso },
     { virtualSubnetId: 5002, customerAddresses: ['192.168.254.2'] },
@@ -392,7 +394,7 @@ t.test('records, routes, external addresses and ports beyond the capacity are re
   const putNat = (...ipAddresses: string[]) =>
     store.put(
       { kind: 'nat', rdid: fabrikam },
-      { externalAddresses: ipAddresses.map((ipAddress) => ({ ipAddress })), staticMappings: [] },
+      natPolicy({ externalAddresses: ipAddresses.map((ipAddress) => ({ ipAddress })), staticMappings: [] }),
     );
   await putNat('203.0.113.1', '203.0.113.2');
   await putNat('203.0.113.3', '203.0.113.4');

@@ -2,19 +2,25 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import t from 'tap';
+import type { Nat, ResourceKind } from '../../src/policy/resources.ts';
 import { decodeKey } from '../../src/store/keys.ts';
 import { newestSchema } from '../../src/store/schema-steps.ts';
 import { openStore } from '../../src/store/sqlite.ts';
+import { natPolicy } from '../lab/nat-policy.ts';
 import { capacity, contoso, fabrikam, snapshot, storePath } from './store-folder.ts';
 
-const fixture = readFileSync(new URL('./fixtures/store-schema-1.sql', import.meta.url), 'utf8');
 const schemaSteps = new URL('../../src/store/schema-steps.ts', import.meta.url).href;
 
-/** A file as hnvgw 0.1.0 left it, and its rows. */
-function buildOldFile(path: string) {
+/** A file as hnvgw left it when its schema was that one, and its rows. */
+function buildOldFile(path: string, schema = 1) {
   using database = new DatabaseSync(path);
-  database.exec(fixture);
+  database.exec(readFileSync(new URL(`./fixtures/store-schema-${schema}.sql`, import.meta.url), 'utf8'));
   return database.prepare('SELECT key, value, revision, modified FROM resources ORDER BY key').all();
+}
+
+/** The value that the upgrade makes of an old one. */
+function withDefaults(kind: ResourceKind | undefined, value: unknown): unknown {
+  return kind === 'nat' ? natPolicy(value as Partial<Nat>) : value;
 }
 
 function schemaOf(path: string): unknown {
@@ -30,7 +36,7 @@ t.test('a store of schema 1 is upgraded with all that it holds', async (t) => {
     const resource = store.get(decodeKey(String(key)));
     t.strictSame(
       { value: resource?.value, revision: resource?.revision, modified: resource?.modified },
-      { value: JSON.parse(String(value)), revision, modified },
+      { value: withDefaults(resource?.key.kind, JSON.parse(String(value))), revision, modified },
       String(key),
     );
   }
@@ -54,6 +60,23 @@ t.test('a store of schema 1 is upgraded with all that it holds', async (t) => {
   const again = await openStore({ path, capacity });
   t.teardown(() => again.close());
   t.strictSame(snapshot(again.state), before);
+});
+
+t.test('NAT policies of schema 2 get the defaults of what NAT has learned since', async (t) => {
+  const path = storePath(t);
+  const rows = buildOldFile(path, 2);
+  const store = await openStore({ path, capacity });
+  t.teardown(() => store.close());
+  for (const { key, value, revision } of rows) {
+    const resource = store.get(decodeKey(String(key)));
+    const wanted = withDefaults(resource?.key.kind, JSON.parse(String(value)));
+    t.strictSame([resource?.value, resource?.revision], [wanted, revision], String(key));
+  }
+  const rdid = '44444444-0000-0000-0000-00000000000d';
+  t.strictSame(store.state.externals.addresses.get('203.0.113.8'), [
+    { rdid, portStart: 1024, portEnd: 2047 },
+  ]);
+  t.equal(store.state.externals.count, 4);
 });
 
 t.test('an upgrade that is killed half way leaves the old file', async (t) => {

@@ -7,6 +7,7 @@ import {
   isForwardableUnicast,
   isRoutableMulticast,
   isUnicastMac,
+  overlaps,
   parsePrefix,
 } from '../address.ts';
 import { routerMac } from '../router.ts';
@@ -79,6 +80,23 @@ export function prefixField(pointer: string, text: string): string {
     );
   }
   return prefix.text;
+}
+
+/**
+ * IPv4: unspecified, loopback, link-local, multicast, reserved. IPv6: reserved by RFC 4291 (unspecified, loopback,
+ * v4-mapped), link-local, multicast.
+ */
+const NOT_UNICAST = [
+  ...['0.0.0.0/8', '127.0.0.0/8', '169.254.0.0/16', '224.0.0.0/4', '240.0.0.0/4'],
+  ...['::/8', 'fe80::/10', 'ff00::/8'],
+];
+
+/** Throws HNV_INVALID_FIELD unless all addresses of the canonical prefix are unicast. */
+export function requireUnicastPrefix(pointer: string, prefix: string): void {
+  const block = NOT_UNICAST.find((candidate) => overlaps(candidate, prefix));
+  if (block !== undefined) {
+    throw invalid('prefix-unicast', pointer, prefix, `is not unicast: it must not overlap ${block}`);
+  }
 }
 
 /** Canonical MAC address that an interface other than the distributed router's can have. */

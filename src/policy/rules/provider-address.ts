@@ -1,7 +1,9 @@
 /**
  * Rules of this node's provider addresses. The address itself is the resource's name.
  */
+
 import { addressFamily, canonicalAddress, isForwardableUnicast } from '../address.ts';
+import { overlapping } from '../address-ranges.ts';
 import type { ProviderAddress } from '../resources.ts';
 import type { DesiredState } from '../state.ts';
 import { macField } from './field.ts';
@@ -27,9 +29,10 @@ export function checkProviderAddress(state: DesiredState, address: string, value
     const why = `is over ${longest}, the longest of IPv${family}`;
     throw invalid('prefix-length', '/prefixLength', value.prefixLength, why);
   }
-  const owner = state.externalAddressOwners.get(address);
+  const owner = externalOwner(state, address);
   if (owner !== undefined) {
-    const why = 'is an external address of a routing domain, which cannot be a provider address too';
+    const why =
+      'is an external address of a routing domain, or in its external prefix, and cannot be a provider address too';
     const forOperators = `That is routing domain ${owner}.`;
     throw nameConflict('provider-address-external', 'Provider address', address, why, { forOperators });
   }
@@ -38,4 +41,11 @@ export function checkProviderAddress(state: DesiredState, address: string, value
     throw conflict('provider-interface-port', '/interface', value.interface, why);
   }
   checkRoutesOfProviderAddress(state, address, value);
+}
+
+function externalOwner({ externals }: DesiredState, address: string): string | undefined {
+  const [share] = externals.addresses.get(address) ?? [];
+  if (share !== undefined || !address.includes(':')) return share?.rdid;
+  const [prefix = ''] = overlapping(externals.ranges, address);
+  return externals.prefixes.get(prefix);
 }

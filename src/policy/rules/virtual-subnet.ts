@@ -5,19 +5,12 @@
 import { addressFamily, contains, containsPrefix, networkAddress, overlaps } from '../address.ts';
 import type { VirtualSubnet } from '../resources.ts';
 import type { DesiredState, DomainState } from '../state.ts';
-import { isUnspecified, multicastField, prefixField } from './field.ts';
+import { isUnspecified, multicastField, prefixField, requireUnicastPrefix } from './field.ts';
 import { hasCustomerAddress, maxProviderAddresses } from './lookup-record.ts';
+import { prefixWithoutInside } from './nat-prefixes.ts';
 import { changeInUse, conflict, deleteInUse, invalid, nameConflict } from './refusal.ts';
 import { hostAddressProblem } from './subnet-address.ts';
 
-/**
- * IPv4: unspecified, loopback, link-local, multicast, reserved. IPv6: reserved by RFC 4291 (unspecified, loopback,
- * v4-mapped), link-local, multicast.
- */
-const NOT_UNICAST = [
-  ...['0.0.0.0/8', '127.0.0.0/8', '169.254.0.0/16', '224.0.0.0/4', '240.0.0.0/4'],
-  ...['::/8', 'fe80::/10', 'ff00::/8'],
-];
 /** Of a subnet's prefix, by family. The shortest IPv6 subnets have room for a host beside anycast address and `.1`. */
 const LENGTHS = { 4: { min: 8, max: 30 }, 6: { min: 16, max: 126 } } as const;
 
@@ -33,10 +26,7 @@ export function normalizeVirtualSubnet(value: VirtualSubnet): VirtualSubnet {
       const why = `has a length outside ${min} to ${max}, which a subnet's IPv${family} prefix must have`;
       throw invalid('prefix-length', pointer, prefix, why);
     }
-    const block = NOT_UNICAST.find((candidate) => overlaps(candidate, prefix));
-    if (block !== undefined) {
-      throw invalid('prefix-unicast', pointer, prefix, `is not unicast: it must not overlap ${block}`);
-    }
+    requireUnicastPrefix(pointer, prefix);
     const other = addressPrefixes.find((candidate) => overlaps(candidate, prefix));
     if (other !== undefined) {
       const why = `overlaps ${other}: prefixes must not overlap inside a virtual subnet`;
@@ -95,7 +85,9 @@ export function checkVirtualSubnetDelete(
   const [port] = state.portsByVsid.get(vsid) ?? [];
   if (port !== undefined) throw deleteInUse(rule, what, `port ${port}`);
   const [mapped] = mappedAddresses(domain, subnet);
-  if (mapped !== undefined) throw deleteInUse(rule, what, `the static mapping to ${mapped}`);
+  if (mapped !== undefined) throw deleteInUse(rule, what, `the static mapping or oneToOne to ${mapped}`);
+  const external = prefixWithoutInside(domain.nat, prefixesWith(domain, vsid, []));
+  if (external !== undefined) throw deleteInUse(rule, what, `external prefix ${external}`);
 }
 
 function checkVsidOwner(state: DesiredState, domain: DomainState, vsid: number): void {
@@ -160,7 +152,12 @@ function checkStillInside(
   }
   for (const address of mappedAddresses(domain, before)) {
     const problem = hostAddressProblem(prefixes, address);
-    if (problem !== undefined) throw refuse(`internalIpAddress ${address} of a static mapping`, problem.why);
+    if (problem !== undefined)
+      throw refuse(`internalIpAddress ${address} of a static mapping or of oneToOne`, problem.why);
+  }
+  const external = prefixWithoutInside(domain.nat, prefixesWith(domain, vsid, prefixes));
+  if (external !== undefined) {
+    throw refuse(`external prefix ${external}`, 'must be within, or around, a prefix of a virtual subnet');
   }
 }
 
@@ -173,8 +170,15 @@ function checkCopies(domain: DomainState, vsid: number, value: VirtualSubnet): v
   throw changeInUse('subnet-provider-addresses', '/providerMulticastAddress', undefined, why);
 }
 
-/** Inside addresses of the domain's static mappings that are in the subnet. */
+/** All prefixes of the domain when the subnet's are these. */
+function prefixesWith(domain: DomainState, vsid: number, prefixes: readonly string[]): string[] {
+  const others = [...domain.virtualSubnets].filter(([other]) => other !== vsid);
+  return [...prefixes, ...others.flatMap(([, { addressPrefixes }]) => addressPrefixes)];
+}
+
+/** Inside addresses of the domain's static mappings and one-to-one NAT that are in the subnet. */
 function mappedAddresses(domain: DomainState, subnet: VirtualSubnet): string[] {
-  const addresses = domain.nat?.staticMappings.map((mapping) => mapping.internalIpAddress) ?? [];
+  const { staticMappings = [], oneToOne = [] } = domain.nat ?? {};
+  const addresses = [...staticMappings, ...oneToOne].map(({ internalIpAddress }) => internalIpAddress);
   return addresses.filter((address) => subnet.addressPrefixes.some((prefix) => contains(prefix, address)));
 }
