@@ -39,6 +39,8 @@ export interface Capacity {
 const SUBNETS_PER_DOMAIN = 8;
 const SOURCES_PER_DOMAIN = 64;
 const NODE_INTERFACES = 256;
+/** Aligned blocks of ports that a shared address has for each domain, on average when the node is full. */
+const BLOCKS_PER_ADDRESS = 4;
 /** Learned MACs and addresses that a port has on average when the node is full. */
 const ADDRESSES_PER_PORT = 16;
 
@@ -53,7 +55,7 @@ function mapSizes(capacity: Capacity): Record<string, number> {
     ports_by_mac: 2 * domains + ports * ADDRESSES_PER_PORT,
     ports_by_link: domains + ports,
     port_macs: domains + ports * ADDRESSES_PER_PORT,
-    port_addresses: ports * ADDRESSES_PER_PORT,
+    port_addresses: ports * ADDRESSES_PER_PORT + capacity.externalAddresses,
     members: ports,
     sightings: ports * ADDRESSES_PER_PORT,
     routers: domains * SUBNETS_PER_DOMAIN * 2,
@@ -63,13 +65,21 @@ function mapSizes(capacity: Capacity): Record<string, number> {
     wildcards: capacity.lookupRecords,
     routes: capacity.customerRoutes + domains * SUBNETS_PER_DOMAIN,
     externals: capacity.externalAddresses,
+    external_ranges: capacity.externalAddresses * BLOCKS_PER_ADDRESS,
+    shared_addresses: capacity.externalAddresses,
+    translations: capacity.externalAddresses,
     stats: domains + 1, // handles begin at 1; 0 counts what no domain can be charged with
   };
 }
 
 /** Programs by the kind of place that they are for (kernel/hnvgw.bpf.c). */
-export type Place = 'provider' | 'vlan' | 'tag' | 'port' | 'context' | 'uplink';
-const places: readonly Place[] = ['provider', 'vlan', 'tag', 'port', 'context', 'uplink'];
+export type Place = 'provider' | 'vlan' | 'tag' | 'port' | 'context' | 'uplink' | 'sorter';
+const places: readonly Place[] = ['provider', 'vlan', 'tag', 'port', 'context', 'uplink', 'sorter'];
+/**
+ * tcx spares each packet the classifier, but costs an RCU grace period to attach, and one more when its interface goes:
+ * worth it on the few interfaces that all traffic passes, not on two for each of thousands of domains.
+ */
+const WITH_TCX: ReadonlySet<Place> = new Set(['provider', 'vlan', 'uplink']);
 /** Offset of the words of `cb` in struct __sk_buff, and its size (linux/bpf.h). */
 const SKB = { size: 192, control: 48 } as const;
 
@@ -108,18 +118,19 @@ export class EncapCore {
   attach(place: Place, ifindex: number): 'attached' | 'replaced' | 'unchanged' {
     const program = this.program(place);
     if (place === 'tag') return attachTc(ifindex, 'egress', program);
-    // tcx spares each packet the classifier, but costs an RCU grace period to attach and one more when its interface
-    // goes: worth it on the few interfaces that all traffic passes, not on two for each of thousands of domains.
-    const isShared = place !== 'port' && place !== 'context';
-    return isShared ? attachTc(ifindex, 'ingress', program) : attachClsact(ifindex, 'ingress', program);
+    return WITH_TCX.has(place)
+      ? attachTc(ifindex, 'ingress', program)
+      : attachClsact(ifindex, 'ingress', program);
   }
 
   /** Whether the program for that kind of place is on the interface, this very one. */
   isAttached(place: Place, ifindex: number): boolean {
     const { id } = this.program(place);
     if (place === 'tag') return attachedTc(ifindex, 'egress', OWNER) === id;
-    const isShared = place !== 'port' && place !== 'context';
-    return (isShared ? attachedTc(ifindex, 'ingress', OWNER) : attachedClsact(ifindex, 'ingress')) === id;
+    const attached = WITH_TCX.has(place)
+      ? attachedTc(ifindex, 'ingress', OWNER)
+      : attachedClsact(ifindex, 'ingress');
+    return attached === id;
   }
 
   /** Names of the pins that are missing, or are of another object: nobody could adopt what they stand for. */

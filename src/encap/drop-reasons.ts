@@ -40,8 +40,10 @@ const explanations: Record<NameOf<keyof typeof DropReason>, string> = {
   NO_RECORD: 'No lookup record has the destination, or the next hop to it.',
   ENCAP_FAILED: 'The kernel could not make room for the tunnel header.',
   EXTERNAL_ETHERTYPE: 'The packet from the context to the uplink is neither IPv4 nor IPv6.',
-  EXTERNAL_MALFORMED: 'The packet from the context to the uplink has a malformed IP header.',
-  UNTRANSLATED: 'The packet to the uplink does not carry an external address of its own routing domain.',
+  EXTERNAL_MALFORMED:
+    'The packet from the context to the uplink, or to a shared external address, has malformed headers.',
+  UNTRANSLATED:
+    'The packet to the uplink does not carry an external address, and port, of its own routing domain.',
   PORT_SOURCE_MAC: 'The source MAC of the frame from the port is not the port’s.',
   PORT_SOURCE_ADDRESS: 'The source address of the packet from the port is not one that the port may use.',
   NEIGHBOUR_UNKNOWN: 'ARP or ND asked for an address that no lookup record has in the virtual subnet.',
@@ -57,6 +59,15 @@ const explanations: Record<NameOf<keyof typeof DropReason>, string> = {
   REPLICATION_FAILED: 'The kernel could not send a copy of a broadcast or multicast, or a fragment.',
   PROVIDER_VLAN: 'A frame to a provider address of a VLAN came without its tag.',
   LOOP: 'The packet came from the next hop that it would have to be sent to.',
+  EXTERNAL_PORT:
+    'The packet is for a port or ICMP identifier of a shared external address that no routing domain has.',
+  EXTERNAL_PROTOCOL:
+    'The packet is for a shared external address, and is of a protocol whose sessions no port or identifier tells apart.',
+  EXTERNAL_QUOTE: 'The ICMP error to a shared external address does not quote enough of a packet from there.',
+  EXTERNAL_FRAGMENT:
+    'The fragment is for a shared external address, and nobody was there to put it in order, or its first one was nobody’s.',
+  PREFIX_TRANSLATION:
+    'The address in the translated prefix has no other form outside or inside: the bits that would change are all ones (RFC 6296).',
 };
 
 export interface DropReasonInfo {

@@ -2,8 +2,10 @@
  * The data plane's map entries for one routing domain. Pure: plan and places in, bytes out.
  */
 import { addressBytes, addressFamily, macBytes, prefixBytes } from '../policy/address.ts';
-import type { ContextPlan, DomainPlan, PortPlan, SubnetPlan } from '../policy/plan.ts';
+import type { ContextPlan, DomainPlan, NatPlan, PortPlan, SubnetPlan } from '../policy/plan.ts';
 import {
+  type External,
+  ExternalPortFlags,
   encodeExternal,
   encodeExternalKey,
   encodeExternalPort,
@@ -14,6 +16,8 @@ import {
   encodePortAddress,
   encodePortAddressKey,
   encodePortKey,
+  encodeRange,
+  encodeRangeKey,
   encodeRecord,
   encodeRecordKey,
   encodeRoute,
@@ -24,12 +28,15 @@ import {
   encodeSourceKey,
   encodeSubnet,
   encodeSubnetKey,
+  encodeTranslation,
   encodeWildcard,
   encodeWildcardKey,
   PortFlags,
   RecordFlags,
   WildcardScope,
 } from './layout.generated.ts';
+import { translation, untranslated } from './nptv6.ts';
+import { alignedBlocks } from './port-ranges.ts';
 
 /**
  * The maps with a domain's entries, in the order in which they are filled: what a packet meets first comes last, so that
@@ -43,10 +50,12 @@ export const domainMaps = [
   'routers',
   'sources',
   'port_addresses',
+  'translations',
   'external_ports',
   'ports_by_link',
   'ports_by_mac',
   'externals',
+  'external_ranges',
   'members',
   'subnets',
 ] as const;
@@ -97,6 +106,7 @@ const PADDING = new Uint8Array(2);
 const UNSPECIFIED = new Uint8Array(16);
 const ADDRESS_BYTES = 16;
 const DOMAIN_BITS = 32;
+const ADDRESS_BITS = 128;
 /** HNV_MEMBERS of kernel/layout.h: most ports here, and most provider addresses, that share a virtual subnet. */
 const MEMBERS = 256;
 /** VSID of a port's key that any VSID of its domain finds. */
@@ -204,16 +214,58 @@ function addContext(add: Add, plan: DomainPlan, context: ContextPlan, at: Contex
   add(
     'external_ports',
     encodeInterfaceKey({ ifindex: at.externalIfindex }),
-    encodeExternalPort({ domain, uplinkIfindex: at.uplinkIfindex }),
+    encodeExternalPort({
+      domain,
+      uplinkIfindex: at.uplinkIfindex,
+      flags: plan.nat?.hairpinning === 'external' ? ExternalPortFlags.HNV_EXTERNAL_PORT_HAIRPIN_OUTSIDE : 0,
+    }),
   );
-  const external = encodeExternal({
-    domain,
-    ifindex: at.externalIfindex,
-    mac: macBytes(at.externalMac),
-    pad: PADDING,
-  });
-  for (const { address } of plan.nat?.externalAddresses ?? [])
-    add('externals', encodeExternalKey({ address: addressBytes(address) }), external);
+  if (plan.nat !== undefined) addNat(add, domain, plan.nat, at);
+}
+
+/** What of public addresses is the domain's, and leads to its context. */
+function addNat(add: Add, domain: number, nat: NatPlan, at: ContextAttachment): void {
+  const { externalIfindex: ifindex, externalMac } = at;
+  const owner: External = { domain, ifindex, mac: macBytes(externalMac), pad: PADDING };
+  const addWhole = (address: Uint8Array): void =>
+    add('externals', encodeExternalKey({ address }), encodeExternal(owner));
+  for (const { address: text, portStart, portEnd } of nat.externalAddresses) {
+    const address = addressBytes(text);
+    if (portStart === undefined || portEnd === undefined) {
+      addWhole(address);
+      continue;
+    }
+    // Later fragments have no port: the context may send those of an address that it has a block of.
+    add('port_addresses', encodePortAddressKey({ ifindex, address }), encodePortAddress({ domain }));
+    for (const { port, bits } of alignedBlocks(portStart, portEnd))
+      add(
+        'external_ranges',
+        encodeRangeKey({ prefixLength: ADDRESS_BITS + bits, address, port, pad: PADDING }),
+        encodeRange({ owner, isBlock: 1, inward: untranslated }),
+      );
+  }
+  for (const { external, internal } of nat.prefixes) {
+    const { bytes: address, length } = prefixBytes(external);
+    if (length === ADDRESS_BITS) {
+      addWhole(address);
+      continue;
+    }
+    const isTranslated = external !== internal;
+    if (isTranslated) {
+      const inside = prefixBytes(internal);
+      add(
+        'translations',
+        encodeRouteKey({ prefixLength: DOMAIN_BITS + inside.length, domain, address: inside.bytes }),
+        encodeTranslation(translation(internal, external)),
+      );
+    }
+    const inward = isTranslated ? translation(external, internal) : untranslated;
+    add(
+      'external_ranges',
+      encodeRangeKey({ prefixLength: length, address, port: 0, pad: PADDING }),
+      encodeRange({ owner, isBlock: 0, inward }),
+    );
+  }
 }
 
 function addPort(add: Add, domain: number, plan: PortPlan, at: PortAttachment, anyVsid: boolean): void {

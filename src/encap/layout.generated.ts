@@ -10,7 +10,7 @@ function sized<T extends { readonly length: number }>(list: T, length: number): 
 }
 
 /** Changes whenever a map, its key or its value does. */
-export const layoutVersion = '6573df9f';
+export const layoutVersion = 'd2865102';
 
 /** The maps by name, with the types of their keys and values. */
 export const maps = {
@@ -29,9 +29,14 @@ export const maps = {
   stations: { key: 'PortKey', value: 'Record' },
   wildcards: { key: 'WildcardKey', value: 'Wildcard' },
   externals: { key: 'ExternalKey', value: 'External' },
+  shared_addresses: { key: 'ExternalKey', value: 'SharedAddress' },
   external_ports: { key: 'InterfaceKey', value: 'ExternalPort' },
   uplinks: { key: 'InterfaceKey', value: 'Uplink' },
   routes: { key: 'RouteKey', value: 'Route' },
+  external_ranges: { key: 'RangeKey', value: 'Range' },
+  translations: { key: 'RouteKey', value: 'Translation' },
+  sorter: { key: 'unsigned int', value: 'Sorter' },
+  fragmented: { key: 'FragmentedKey', value: 'External' },
   stats: { key: 'unsigned int', value: 'Stats' },
   drop_scratch: { key: 'unsigned int', value: 'DropSample' },
   drop_samples: {},
@@ -58,6 +63,11 @@ export const RecordFlags = {
 export const WildcardScope = {
   HNV_WILDCARD_OUTSIDE: 1,
   HNV_WILDCARD_SUBNET: 2,
+} as const;
+
+/** enum hnv_external_port_flags */
+export const ExternalPortFlags = {
+  HNV_EXTERNAL_PORT_HAIRPIN_OUTSIDE: 1,
 } as const;
 
 /** enum hnv_drop_reason */
@@ -107,6 +117,11 @@ export const DropReason = {
   HNV_DROP_REPLICATION_FAILED: 43,
   HNV_DROP_PROVIDER_VLAN: 44,
   HNV_DROP_LOOP: 45,
+  HNV_DROP_EXTERNAL_PORT: 46,
+  HNV_DROP_EXTERNAL_PROTOCOL: 47,
+  HNV_DROP_EXTERNAL_QUOTE: 48,
+  HNV_DROP_EXTERNAL_FRAGMENT: 49,
+  HNV_DROP_PREFIX_TRANSLATION: 50,
 } as const;
 
 /** enum hnv_evidence */
@@ -369,20 +384,20 @@ export function decodeMacKey(bytes: Uint8Array): MacKey {
 
 /** struct hnv_mac */
 export interface Mac {
-  ports: number;
+  known: number;
 }
 export const macSize = 4;
 export function encodeMac(value: Mac): Uint8Array {
   const bytes = new Uint8Array(macSize);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  view.setUint32(0, value.ports, true);
+  view.setUint32(0, value.known, true);
   return bytes;
 }
 export function decodeMac(bytes: Uint8Array): Mac {
   sized(bytes, macSize);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return {
-    ports: view.getUint32(0, true),
+    known: view.getUint32(0, true),
   };
 }
 
@@ -716,17 +731,38 @@ export function decodeExternal(bytes: Uint8Array): External {
   };
 }
 
+/** struct hnv_shared_address */
+export interface SharedAddress {
+  known: number;
+}
+export const sharedAddressSize = 4;
+export function encodeSharedAddress(value: SharedAddress): Uint8Array {
+  const bytes = new Uint8Array(sharedAddressSize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  view.setUint32(0, value.known, true);
+  return bytes;
+}
+export function decodeSharedAddress(bytes: Uint8Array): SharedAddress {
+  sized(bytes, sharedAddressSize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return {
+    known: view.getUint32(0, true),
+  };
+}
+
 /** struct hnv_external_port */
 export interface ExternalPort {
   domain: number;
   uplinkIfindex: number;
+  flags: number;
 }
-export const externalPortSize = 8;
+export const externalPortSize = 12;
 export function encodeExternalPort(value: ExternalPort): Uint8Array {
   const bytes = new Uint8Array(externalPortSize);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   view.setUint32(0, value.domain, true);
   view.setUint32(4, value.uplinkIfindex, true);
+  view.setUint32(8, value.flags, true);
   return bytes;
 }
 export function decodeExternalPort(bytes: Uint8Array): ExternalPort {
@@ -735,6 +771,7 @@ export function decodeExternalPort(bytes: Uint8Array): ExternalPort {
   return {
     domain: view.getUint32(0, true),
     uplinkIfindex: view.getUint32(4, true),
+    flags: view.getUint32(8, true),
   };
 }
 
@@ -808,6 +845,134 @@ export function decodeRoute(bytes: Uint8Array): Route {
   };
 }
 
+/** struct hnv_range_key */
+export interface RangeKey {
+  prefixLength: number;
+  address: Uint8Array;
+  port: number;
+  pad: Uint8Array;
+}
+export const rangeKeySize = 24;
+export function encodeRangeKey(value: RangeKey): Uint8Array {
+  const bytes = new Uint8Array(rangeKeySize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  view.setUint32(0, value.prefixLength, true);
+  bytes.set(sized(value.address, 16), 4);
+  view.setUint16(20, value.port, false);
+  bytes.set(sized(value.pad, 2), 22);
+  return bytes;
+}
+export function decodeRangeKey(bytes: Uint8Array): RangeKey {
+  sized(bytes, rangeKeySize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return {
+    prefixLength: view.getUint32(0, true),
+    address: bytes.slice(4, 20),
+    port: view.getUint16(20, false),
+    pad: bytes.slice(22, 24),
+  };
+}
+
+/** struct hnv_translation */
+export interface Translation {
+  prefix: Uint8Array;
+  length: number;
+  adjustment: number;
+  pad: Uint8Array;
+}
+export const translationSize = 24;
+export function encodeTranslation(value: Translation): Uint8Array {
+  const bytes = new Uint8Array(translationSize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  bytes.set(sized(value.prefix, 16), 0);
+  view.setUint32(16, value.length, true);
+  view.setUint16(20, value.adjustment, false);
+  bytes.set(sized(value.pad, 2), 22);
+  return bytes;
+}
+export function decodeTranslation(bytes: Uint8Array): Translation {
+  sized(bytes, translationSize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return {
+    prefix: bytes.slice(0, 16),
+    length: view.getUint32(16, true),
+    adjustment: view.getUint16(20, false),
+    pad: bytes.slice(22, 24),
+  };
+}
+
+/** struct hnv_range */
+export interface Range {
+  owner: External;
+  isBlock: number;
+  inward: Translation;
+}
+export const rangeSize = 44;
+export function encodeRange(value: Range): Uint8Array {
+  const bytes = new Uint8Array(rangeSize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  bytes.set(encodeExternal(value.owner), 0);
+  view.setUint32(16, value.isBlock, true);
+  bytes.set(encodeTranslation(value.inward), 20);
+  return bytes;
+}
+export function decodeRange(bytes: Uint8Array): Range {
+  sized(bytes, rangeSize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return {
+    owner: decodeExternal(bytes.subarray(0, 16)),
+    isBlock: view.getUint32(16, true),
+    inward: decodeTranslation(bytes.subarray(20, 44)),
+  };
+}
+
+/** struct hnv_sorter */
+export interface Sorter {
+  ifindex: number;
+}
+export const sorterSize = 4;
+export function encodeSorter(value: Sorter): Uint8Array {
+  const bytes = new Uint8Array(sorterSize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  view.setUint32(0, value.ifindex, true);
+  return bytes;
+}
+export function decodeSorter(bytes: Uint8Array): Sorter {
+  sized(bytes, sorterSize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return {
+    ifindex: view.getUint32(0, true),
+  };
+}
+
+/** struct hnv_fragmented_key */
+export interface FragmentedKey {
+  source: Uint8Array;
+  destination: Uint8Array;
+  id: number;
+  protocol: number;
+}
+export const fragmentedKeySize = 40;
+export function encodeFragmentedKey(value: FragmentedKey): Uint8Array {
+  const bytes = new Uint8Array(fragmentedKeySize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  bytes.set(sized(value.source, 16), 0);
+  bytes.set(sized(value.destination, 16), 16);
+  view.setUint32(32, value.id, false);
+  view.setUint32(36, value.protocol, true);
+  return bytes;
+}
+export function decodeFragmentedKey(bytes: Uint8Array): FragmentedKey {
+  sized(bytes, fragmentedKeySize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return {
+    source: bytes.slice(0, 16),
+    destination: bytes.slice(16, 32),
+    id: view.getUint32(32, false),
+    protocol: view.getUint32(36, true),
+  };
+}
+
 /** struct hnv_stats */
 export interface Stats {
   decapPackets: bigint;
@@ -821,7 +986,7 @@ export interface Stats {
   replicatedPackets: bigint;
   drops: BigUint64Array;
 }
-export const statsSize = 440;
+export const statsSize = 480;
 export function encodeStats(value: Stats): Uint8Array {
   const bytes = new Uint8Array(statsSize);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -834,7 +999,7 @@ export function encodeStats(value: Stats): Uint8Array {
   view.setBigUint64(48, value.localPackets, true);
   view.setBigUint64(56, value.localBytes, true);
   view.setBigUint64(64, value.replicatedPackets, true);
-  sized(value.drops, 46).forEach((word, i) => view.setBigUint64(72 + i * 8, word, true));
+  sized(value.drops, 51).forEach((word, i) => view.setBigUint64(72 + i * 8, word, true));
   return bytes;
 }
 export function decodeStats(bytes: Uint8Array): Stats {
@@ -850,7 +1015,7 @@ export function decodeStats(bytes: Uint8Array): Stats {
     localPackets: view.getBigUint64(48, true),
     localBytes: view.getBigUint64(56, true),
     replicatedPackets: view.getBigUint64(64, true),
-    drops: BigUint64Array.from({ length: 46 }, (_, i) => view.getBigUint64(72 + i * 8, true)),
+    drops: BigUint64Array.from({ length: 51 }, (_, i) => view.getBigUint64(72 + i * 8, true)),
   };
 }
 

@@ -14,14 +14,18 @@ import {
   decodePort,
   decodePortAddress,
   decodePortKey,
+  decodeRange,
+  decodeRangeKey,
   decodeRecordKey,
   decodeRouteKey,
   decodeRouterKey,
   decodeSourceKey,
   decodeSubnet,
   decodeWildcardKey,
+  encodeExternalKey,
   encodeMac,
   encodeMacKey,
+  encodeSharedAddress,
 } from './layout.generated.ts';
 
 /** Whose an entry is: in the key where keys are a domain's own, in the value where domains share the key space. */
@@ -33,10 +37,12 @@ const ownerOf: Record<DomainMap, (key: Uint8Array, value: Uint8Array) => number>
   routers: (key) => decodeRouterKey(key).domain,
   sources: (key) => decodeSourceKey(key).domain,
   port_addresses: (_, value) => decodePortAddress(value).domain,
+  translations: (key) => decodeRouteKey(key).domain,
   ports_by_mac: (key) => decodePortKey(key).domain,
   ports_by_link: (_, value) => decodePort(value).domain,
   external_ports: (_, value) => decodeExternalPort(value).domain,
   externals: (_, value) => decodeExternal(value).domain,
+  external_ranges: (_, value) => decodeRange(value).owner.domain,
   members: (_, value) => decodeMembers(value).domain,
   subnets: (_, value) => decodeSubnet(value).domain,
 };
@@ -46,9 +52,45 @@ const sharedMaps: ReadonlySet<DomainMap> = new Set([
   'subnets',
   'members',
   'externals',
+  'external_ranges',
   'ports_by_link',
   'port_addresses',
 ]);
+
+/** Maps that tell what there is in the keys of another map, over all domains, which is counted here. */
+const countingMaps = ['port_macs', 'shared_addresses'] as const;
+type CountingMap = (typeof countingMaps)[number];
+
+interface Counting {
+  /** Whose keys are counted. */
+  of: DomainMap;
+  /** The key of the count that a key goes into, if any. */
+  keyOf: (key: Uint8Array) => Uint8Array | undefined;
+  value: Uint8Array;
+}
+
+const ADDRESS_BITS = 128;
+
+const counting: Record<CountingMap, Counting> = {
+  port_macs: {
+    of: 'ports_by_mac',
+    keyOf: (key) => {
+      const { mac, pad } = decodePortKey(key);
+      return encodeMacKey({ mac, pad });
+    },
+    value: encodeMac({ known: 1 }),
+  },
+  shared_addresses: {
+    of: 'external_ranges',
+    keyOf: (key) => {
+      const { prefixLength, address } = decodeRangeKey(key);
+      return prefixLength < ADDRESS_BITS ? undefined : encodeExternalKey({ address });
+    },
+    value: encodeSharedAddress({ known: 1 }),
+  },
+};
+
+export const isCounting = (name: DomainMap | CountingMap): name is CountingMap => name in counting;
 
 const latin1 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('latin1');
 
@@ -61,8 +103,7 @@ export interface Refusal {
 
 /** An entry that the kernel has otherwise than this process wrote it. */
 export interface StrangeEntry extends Strange {
-  /** `port_macs` holds what follows from the entries of all domains. */
-  map: DomainMap | 'port_macs';
+  map: DomainMap | CountingMap;
   /** Handle of the domain whose entry it is, or pretends to be. */
   domain: number | undefined;
 }
@@ -70,9 +111,11 @@ export interface StrangeEntry extends Strange {
 export class DomainTables {
   readonly #map: (name: string) => BpfMap;
   readonly #present = new Map<number, DomainEntries>();
-  /** Ports of all domains by MAC, for the map `port_macs`. */
-  readonly #portMacs = new Map<string, number>();
-  readonly #beliefs = new Map<DomainMap | 'port_macs', MapBelief>();
+  readonly #counts: Record<CountingMap, Map<string, number>> = {
+    port_macs: new Map(),
+    shared_addresses: new Map(),
+  };
+  readonly #beliefs = new Map<DomainMap | CountingMap, MapBelief>();
 
   /** `map` gives the loaded map of that name. Reads what the maps hold. */
   constructor(map: (name: string) => BpfMap) {
@@ -81,7 +124,8 @@ export class DomainTables {
       for (const [key, value] of map(name).entries())
         this.#entriesOf(ownerOf[name](key, value))[name].set(latin1(key), latin1(value));
     for (const entries of this.#present.values())
-      for (const key of entries.ports_by_mac.keys()) this.#countMac(key, 1);
+      for (const { of } of Object.values(counting))
+        for (const key of entries[of].keys()) this.#count(of, key, 1);
   }
 
   /** Handles of the domains that have entries. */
@@ -106,7 +150,7 @@ export class DomainTables {
    * belongs to no domain at all is put right at once.
    */
   *inspect(): Generator<StrangeEntry[], void, void> {
-    for (const name of ['port_macs', ...domainMaps] as const) {
+    for (const name of [...countingMaps, ...domainMaps]) {
       const belief = this.#beliefs.get(name) ?? this.#beliefIn(name);
       this.#beliefs.set(name, belief);
       for (const found of inspectMap(this.#map(name), belief))
@@ -134,17 +178,18 @@ export class DomainTables {
     return entries;
   }
 
-  #beliefIn(name: DomainMap | 'port_macs'): MapBelief {
-    if (name === 'port_macs') {
-      const macs = this.#portMacs;
-      const valueFor = (ports: number | undefined): string | undefined =>
-        ports === undefined ? undefined : latin1(encodeMac({ ports }));
+  #beliefIn(name: DomainMap | CountingMap): MapBelief {
+    if (isCounting(name)) {
+      const counts = this.#counts[name];
+      const known = latin1(counting[name].value);
+      const valueFor = (count: number | undefined): string | undefined =>
+        count === undefined ? undefined : known;
       return {
         ...{ writes: 0, verified: undefined, disturbed: 0 },
-        size: () => macs.size,
-        keys: () => macs.keys(),
-        isRight: (key, value) => valueFor(macs.get(key)) === value,
-        isMissing: (key, actual) => actual !== valueFor(macs.get(key)),
+        size: () => counts.size,
+        keys: () => counts.keys(),
+        isRight: (key, value) => valueFor(counts.get(key)) === value,
+        isMissing: (key, actual) => actual !== valueFor(counts.get(key)),
       };
     }
     const present = this.#present;
@@ -164,18 +209,16 @@ export class DomainTables {
   }
 
   /** Believes what was found, or ends it when it is nobody's. */
-  #accept(name: DomainMap | 'port_macs', strange: Strange): StrangeEntry {
+  #accept(name: DomainMap | CountingMap, strange: Strange): StrangeEntry {
     const { key, value } = strange;
-    if (name === 'port_macs') {
-      const ports = this.#portMacs.get(key);
-      if (ports === undefined) this.#map(name).delete(bytesOf(key));
-      else this.#map(name).update(bytesOf(key), encodeMac({ ports }));
+    if (isCounting(name)) {
+      this.#writeCount(name, key);
       return { ...strange, map: name, domain: undefined };
     }
     const believers = [...this.#present].filter(([, entries]) => entries[name].has(key));
     for (const [, entries] of believers) {
       if (value !== undefined) entries[name].set(key, value);
-      else if (entries[name].delete(key) && name === 'ports_by_mac') this.#countMac(key, -1);
+      else if (entries[name].delete(key)) this.#count(name, key, -1);
     }
     const claimed = value === undefined ? undefined : ownerOf[name](bytesOf(key), bytesOf(value));
     const domain = believers[0]?.[0] ?? claimed;
@@ -184,7 +227,7 @@ export class DomainTables {
       if (entries === undefined) this.#map(name).delete(bytesOf(key));
       else {
         entries[name].set(key, value);
-        if (name === 'ports_by_mac') this.#countMac(key, 1);
+        this.#count(name, key, 1);
       }
     }
     return { ...strange, map: name, domain };
@@ -196,7 +239,7 @@ export class DomainTables {
     this.#noteWrite(name);
     const map = this.#map(name);
     const note = ([key, value]: readonly [string, string]): void => {
-      if (name === 'ports_by_mac' && !present.has(key)) this.#countMac(key, 1);
+      if (!present.has(key)) this.#count(name, key, 1);
       present.set(key, value);
     };
     try {
@@ -229,11 +272,11 @@ export class DomainTables {
     this.#map(name).deleteBatch(surplus.map(bytesOf).filter((key) => this.#stillOwns(domain, name, key)));
     for (const key of surplus) {
       present.delete(key);
-      if (name === 'ports_by_mac') this.#countMac(key, -1);
+      this.#count(name, key, -1);
     }
   }
 
-  #noteWrite(name: DomainMap | 'port_macs'): void {
+  #noteWrite(name: DomainMap | CountingMap): void {
     const belief = this.#beliefs.get(name);
     if (belief !== undefined) belief.writes++;
   }
@@ -245,15 +288,25 @@ export class DomainTables {
     return value !== undefined && ownerOf[name](key, value) === domain;
   }
 
-  #countMac(portKey: string, change: number): void {
-    this.#noteWrite('port_macs');
-    const { mac, pad } = decodePortKey(bytesOf(portKey));
-    const key = encodeMacKey({ mac, pad });
-    const ports = (this.#portMacs.get(latin1(key)) ?? 0) + change;
-    if (ports > 0) this.#portMacs.set(latin1(key), ports);
-    else this.#portMacs.delete(latin1(key));
-    const map = this.#map('port_macs');
-    if (ports > 0) map.update(key, encodeMac({ ports }));
-    else map.delete(key);
+  /** A key of a domain's map has come (1) or gone (-1). */
+  #count(of: DomainMap, key: string, change: 1 | -1): void {
+    const name = countingMaps.find((candidate) => counting[candidate].of === of);
+    const counted = name && counting[name].keyOf(bytesOf(key));
+    if (name === undefined || counted === undefined) return;
+    const counts = this.#counts[name];
+    const countKey = latin1(counted);
+    const before = counts.get(countKey) ?? 0;
+    const count = before + change;
+    if (count > 0) counts.set(countKey, count);
+    else counts.delete(countKey);
+    if (before > 0 === count > 0) return;
+    this.#noteWrite(name);
+    this.#writeCount(name, countKey);
+  }
+
+  #writeCount(name: CountingMap, key: string): void {
+    const count = this.#counts[name].get(key);
+    if (count === undefined) this.#map(name).delete(bytesOf(key));
+    else this.#map(name).update(bytesOf(key), counting[name].value);
   }
 }

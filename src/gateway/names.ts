@@ -37,6 +37,11 @@ export function contextNames(instance: string, rdid: string): ContextNames {
   };
 }
 
+/** The namespace of the fragment sorter, and the root side of its link. */
+export function sorterNames(instance: string): { netns: string; port: string } {
+  return { netns: `${instance}-fragments`, port: `${instance}fragments` };
+}
+
 /** Whether a namespace's name is one that contextNames() of this instance could have made. */
 export function isContextNetns(instance: string, netns: string): boolean {
   return netns.startsWith(`${instance}-`) && /^[a-z2-7]{10}$/.test(netns.slice(instance.length + 1));

@@ -18,6 +18,7 @@ import {
   encodeInterfaceKey,
   encodeProvider,
   encodeProviderKey,
+  encodeSorter,
   encodeUplink,
   encodeVlan,
   encodeVlanKey,
@@ -78,6 +79,7 @@ export const LINK_MACS = {
   spare: '02:aa:00:00:00:07',
   nic: '02:aa:00:00:00:08',
   tagged: '02:aa:00:00:00:09',
+  sorter: '02:aa:00:00:00:0a',
   ...vmLinkMacs,
 } as const;
 export type Link = keyof typeof LINK_MACS;
@@ -148,6 +150,7 @@ export const DEFAULT_LINKS: Record<Place, Link> = {
   port: 'contosoPort',
   context: 'contosoOut',
   uplink: 'uplink',
+  sorter: 'sorter',
 };
 
 interface Test {
@@ -278,6 +281,7 @@ export class DataPlane {
       encodeInterfaceKey({ ifindex: this.ifindex('uplink') }),
       encodeUplink({ mac: macBytes(LINK_MACS.uplink), pad: new Uint8Array(2) }),
     );
+    this.map('sorter').update(Buffer.alloc(4), encodeSorter({ ifindex: this.ifindex('sorter') }));
     for (const plan of this.plans)
       this.tables.apply(plan.handle, domainEntries(plan, this.attachments(plan.handle)));
   }

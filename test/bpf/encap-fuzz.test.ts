@@ -5,12 +5,13 @@ import {
   encodeMembers,
   encodeMembersKey,
   encodePortKey,
+  encodeRangeKey,
   encodeSubnetKey,
 } from '../../src/encap/layout.generated.ts';
-import { macBytes } from '../../src/policy/address.ts';
+import { addressBytes, macBytes } from '../../src/policy/address.ts';
 import { Fuzzer } from '../fuzz/fuzzer.ts';
 import type { DataPlane } from './data-plane.ts';
-import { contoso, fabrikam, VM_PORTS } from './two-domains.ts';
+import { contoso, fabrikam, SHARED, VM_PORTS } from './two-domains.ts';
 
 const FRAMES = 200_000;
 /** Enough for each sabotage to be noticed many times over. */
@@ -46,7 +47,7 @@ const sabotages: [string, (dataPlane: DataPlane) => void, RegExp][] = [
       const foreign = ports.lookup(keyOf(fabrikam.handle, fabrikam.vsids.first));
       if (foreign) ports.update(keyOf(contoso.handle, contoso.vsids.first), foreign);
     },
-    /a frame for domain 1, \d+ delivered to 2/,
+    /charged to domain 2|a frame for domain 1, \d+ delivered to 2/,
   ],
   [
     'a port of the other domain among the members of a subnet',
@@ -69,6 +70,17 @@ const sabotages: [string, (dataPlane: DataPlane) => void, RegExp][] = [
       if (foreign) subnets.update(encodeSubnetKey({ vsid: contoso.vsids.first }), foreign);
     },
     /charged to domain 2|delivered to 2/,
+  ],
+  [
+    'a block of a shared address at the other domain',
+    (dataPlane) => {
+      const ranges = dataPlane.map('external_ranges');
+      const blockAt = (port: number): Uint8Array =>
+        encodeRangeKey({ prefixLength: 128 + 16, address: addressBytes(SHARED), port, pad });
+      const foreign = ranges.lookup(blockAt(fabrikam.block[0]));
+      if (foreign) ranges.update(blockAt(contoso.block[1]), foreign);
+    },
+    /a frame for domain 1, \d+ delivered to 2/,
   ],
 ];
 

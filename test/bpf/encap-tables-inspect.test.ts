@@ -28,7 +28,7 @@ function setUp(t: Parameters<typeof DataPlane.open>[0]) {
       for (const plan of [ours, theirs]) tables.apply(plan.handle, entriesOf(plan));
     },
     content: (): string[] =>
-      [...domainMaps, 'port_macs'].flatMap((name) =>
+      [...domainMaps, 'port_macs', 'shared_addresses'].flatMap((name) =>
         dataPlane
           .map(name)
           .entries()
@@ -83,7 +83,8 @@ t.test('entries of every map that are removed, changed or put there', async (t) 
     apply();
     t.same(content(), before, `${name}: the domains’ next turn puts it right`);
     const foreign = Uint8Array.from(removed[0]);
-    if (name === 'routes') foreign[0] = 160; // the length that a key begins with: otherwise it would take the other's place
+    // The length that a key begins with: otherwise it would take the other's place.
+    foreign[0] = { routes: 160, translations: 160, external_ranges: 160 }[name as string] ?? foreign[0] ?? 0;
     foreign[foreign.length - 1] = (foreign.at(-1) ?? 0) ^ 0x55;
     map.update(foreign, removed[1]);
     t.match(
@@ -109,25 +110,27 @@ t.test('what belongs to no domain is removed at once', async (t) => {
   t.same(look(tables), []);
 });
 
-t.test('the MACs of ports are put right at once', async (t) => {
+t.test('what is counted of the entries of all domains is put right at once', async (t) => {
   const { dataPlane, tables, content } = setUp(t);
   const before = content();
-  const macs = dataPlane.map('port_macs');
-  const [first, second] = macs.entries();
-  if (first === undefined || second === undefined) throw new Error('no MACs');
-  macs.delete(first[0]);
-  macs.update(second[0], Uint8Array.of(9, 9, 0, 0));
-  const foreign = Uint8Array.from(first[0]);
-  foreign[5] = (foreign[5] ?? 0) ^ 0x55;
-  macs.update(foreign, first[1]);
-  t.same(
-    look(tables)
-      .map((one) => `${one.map} ${one.key}`)
-      .sort(),
-    [first[0], second[0], foreign].map((key) => `port_macs ${latin1(key)}`).sort(),
-  );
-  t.same(content(), before);
-  t.same(look(tables), []);
+  for (const name of ['port_macs', 'shared_addresses']) {
+    const map = dataPlane.map(name);
+    const [first, second] = map.entries();
+    if (first === undefined || second === undefined) throw new Error(`no ${name}`);
+    map.delete(first[0]);
+    map.update(second[0], Uint8Array.of(9, 9, 0, 0));
+    const foreign = Uint8Array.from(first[0]);
+    foreign[5] = (foreign[5] ?? 0) ^ 0x55;
+    map.update(foreign, first[1]);
+    t.same(
+      look(tables)
+        .map((one) => `${one.map} ${one.key}`)
+        .sort(),
+      [first[0], second[0], foreign].map((key) => `${name} ${latin1(key)}`).sort(),
+    );
+    t.same(content(), before, name);
+    t.same(look(tables), []);
+  }
 });
 
 t.test('own writes in the middle of a look are nothing strange, and hide nothing for long', async (t) => {

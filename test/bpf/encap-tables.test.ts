@@ -13,14 +13,15 @@ import { DomainTables } from '../../src/encap/tables.ts';
 import { addressBytes } from '../../src/policy/address.ts';
 import type { DomainPlan } from '../../src/policy/plan.ts';
 import { DataPlane, LINK_MACS } from './data-plane.ts';
-import { contoso, fabrikam, tenantFrame } from './two-domains.ts';
+import { contoso, fabrikam, natOf, SHARED, tenantFrame } from './two-domains.ts';
 
 type Test = Parameters<typeof DataPlane.open>[0];
 type Entries = Record<string, string[]>;
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 /** All maps that DomainTables writes entries to. */
-const written = [...domainMaps, 'port_macs'];
+const counting = ['port_macs', 'shared_addresses'] as const;
+const written = [...domainMaps, ...counting];
 
 /** What is in the maps, comparable. */
 function content(dataPlane: DataPlane): Entries {
@@ -49,15 +50,30 @@ function contentOf(entries: readonly DomainEntries[]): Entries {
   );
 }
 
-/** The content of `port_macs` by the entries: each MAC with how many keys of ports have it. */
-function macsOf(entries: readonly DomainEntries[]): string[] {
-  const counts = new Map<string, number>();
-  for (const key of entries.flatMap((domain) => [...domain.ports_by_mac.keys()])) {
-    const mac = hex(Buffer.from(key, 'latin1').subarray(8));
-    counts.set(mac, (counts.get(mac) ?? 0) + 1);
-  }
-  return [...counts].map(([mac, count]) => `${mac}=${hex(Buffer.of(count, 0, 0, 0))}`).sort();
+/** The content of a map that tells which parts there are in another map's keys. */
+function counted(parts: readonly string[]): string[] {
+  return [...new Set(parts)].map((part) => `${part}=${hex(Buffer.of(1, 0, 0, 0))}`).sort();
 }
+
+/** The content of `port_macs`: each MAC that ports have. */
+function macsOf(entries: readonly DomainEntries[]): string[] {
+  const keys = entries.flatMap((domain) => [...domain.ports_by_mac.keys()]);
+  return counted(keys.map((key) => hex(Buffer.from(key, 'latin1').subarray(8))));
+}
+
+/** The content of `shared_addresses`: each address that has blocks of ports. */
+function sharedOf(entries: readonly DomainEntries[]): string[] {
+  const keys = entries.flatMap((domain) =>
+    [...domain.external_ranges.keys()].map((key) => Buffer.from(key, 'latin1')),
+  );
+  const blocks = keys.filter((key) => key.readUInt32LE() > 128);
+  return counted(blocks.map((key) => hex(key.subarray(4, 20))));
+}
+
+const derivedOf = (entries: readonly DomainEntries[]): Entries => ({
+  port_macs: macsOf(entries),
+  shared_addresses: sharedOf(entries),
+});
 
 function planOf(dataPlane: DataPlane, handle: number): DomainPlan {
   const plan = dataPlane.plans.find((candidate) => candidate.handle === handle);
@@ -91,10 +107,9 @@ function tamper(dataPlane: DataPlane): void {
 
 t.test('the maps hold just the entries of the domains', async (t) => {
   const { dataPlane, entriesOf, ours, theirs } = setUp(t);
-  const { port_macs: macs, ...rest } = content(dataPlane);
-  t.same(rest, contentOf([entriesOf(ours), entriesOf(theirs)]));
-  for (const name of domainMaps) t.ok(rest[name]?.length, `${name} is not empty`);
-  t.same(macs, macsOf([entriesOf(ours), entriesOf(theirs)]));
+  const entries = [entriesOf(ours), entriesOf(theirs)];
+  t.same(content(dataPlane), { ...contentOf(entries), ...derivedOf(entries) });
+  for (const name of written) t.ok(content(dataPlane)[name]?.length, `${name} is not empty`);
 });
 
 t.test('applying the same again writes nothing', async (t) => {
@@ -147,14 +162,18 @@ t.test(
         const loser: DomainPlan = {
           ...ours,
           subnets: ours.subnets.filter(({ vsid }) => vsid !== moved.vsid),
-          nat: { externalAddresses: [{ address: '203.0.113.30' }], portMappings: [] },
+          nat: { ...natOf(contoso), externalAddresses: [{ address: '203.0.113.30' }], prefixes: [] },
         };
         const winner: DomainPlan = {
           ...theirs,
           subnets: [...theirs.subnets, ...ours.subnets.filter(({ vsid }) => vsid === moved.vsid)],
           nat: {
-            externalAddresses: [{ address: fabrikam.external }, { address: moved.address }],
-            portMappings: [],
+            ...natOf(fabrikam),
+            externalAddresses: [
+              ...[{ address: fabrikam.external }, { address: moved.address }],
+              { address: SHARED, portStart: contoso.block[0], portEnd: fabrikam.block[1] },
+            ],
+            prefixes: [contoso.prefix, fabrikam.prefix],
           },
         };
         const sequence = order === 'loser first' ? [loser, winner] : [winner, loser];
@@ -166,13 +185,17 @@ t.test(
           .map('externals')
           .lookup(encodeExternalKey({ address: addressBytes(moved.address) }));
         t.equal(external && decodeExternal(external).domain, fabrikam.handle, 'the external address');
-        const { port_macs: _, ...rest } = content(dataPlane);
-        t.same(rest, contentOf([entriesOf(loser), entriesOf(winner)]), 'all else is as it should be');
+        const both = [entriesOf(loser), entriesOf(winner)];
+        t.same(
+          content(dataPlane),
+          { ...contentOf(both), ...derivedOf(both) },
+          'blocks and prefixes too, and all else is as it should be',
+        );
 
         t.comment('and the loser’s removal, also after a restart, does not take them');
         adopt().remove(loser.handle);
-        const { port_macs: __, ...left } = content(dataPlane);
-        t.same(left, contentOf([entriesOf(winner)]));
+        const one = [entriesOf(winner)];
+        t.same(content(dataPlane), { ...contentOf(one), ...derivedOf(one) });
       });
     }
   },
@@ -189,9 +212,8 @@ t.test(
     t.not(dataPlane.stats(contoso.handle).decapsulated.packets, 0);
 
     dataPlane.tables.remove(contoso.handle);
-    const { port_macs: macs, ...rest } = content(dataPlane);
-    t.same(rest, contentOf([entriesOf(theirs)]));
-    t.same(macs, macsOf([entriesOf(theirs)]));
+    const entries = [entriesOf(theirs)];
+    t.same(content(dataPlane), { ...contentOf(entries), ...derivedOf(entries) });
     t.same(dataPlane.tables.domains(), [fabrikam.handle]);
     const key = Buffer.from([contoso.handle, 0, 0, 0]);
     t.ok(
@@ -217,10 +239,10 @@ t.test('two domains with one gateway MAC: it stays a known port until both are g
   const keysOfMac = () => content(dataPlane).port_macs?.filter((entry) => entry.startsWith(mac));
   dataPlane.tables.apply(alike.handle, entriesOf(alike));
   t.same(content(dataPlane).port_macs, macsOf([entriesOf(ours), entriesOf(alike)]));
-  t.same(keysOfMac(), [`${mac}0000=04000000`], 'by its VSID and by any, in both');
+  t.same(keysOfMac(), [`${mac}0000=01000000`]);
   dataPlane.tables.remove(ours.handle);
   t.same(content(dataPlane).port_macs, macsOf([entriesOf(alike)]));
-  t.same(keysOfMac(), [`${mac}0000=02000000`]);
+  t.same(keysOfMac(), [`${mac}0000=01000000`]);
   dataPlane.tables.remove(alike.handle);
   t.same(content(dataPlane).port_macs, []);
 });

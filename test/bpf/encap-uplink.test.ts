@@ -1,16 +1,19 @@
 // Between the contexts and the uplink: only translated packets out, only to the owner in, ARP for owned addresses.
 import t from 'tap';
-import { encodeExternalKey } from '../../src/encap/layout.generated.ts';
+import { domainEntries } from '../../src/encap/entries.ts';
+import { encodeExternalKey, encodePortAddressKey, encodeSorter } from '../../src/encap/layout.generated.ts';
 import type { Ipv4Packet } from '../../src/encap/nvgre.ts';
 import { addressBytes, macBytes } from '../../src/policy/address.ts';
 import { routerMac } from '../../src/policy/router.ts';
 import { CONTEXT_MACS, DataPlane, LINK_MACS } from './data-plane.ts';
+import { icmpPacket, laterFragment, udpPacket } from './packet-fixtures/external.ts';
 import {
   type Arp,
   arp,
   ETHERNET,
   ETHERTYPE,
   ethernet,
+  ipFrame,
   ipv4Frame,
   PROTOCOL,
   patched,
@@ -18,7 +21,7 @@ import {
   tcp,
   word,
 } from './packets.ts';
-import { contoso, fabrikam } from './two-domains.ts';
+import { contoso, fabrikam, SHARED } from './two-domains.ts';
 
 const dataPlane = DataPlane.open(t);
 const ROUTER = '02:ee:00:00:00:01';
@@ -191,6 +194,49 @@ t.test('a packet for a context of this node goes to it directly', async (t) => {
     t.equal(outcome.verdict, 'redirect', what);
     t.same(outcome.frame, handedTo(mac, frame), what);
   }
+});
+
+t.test('an ICMPv6 error into a translated prefix that quotes too little changes outside alone', async (t) => {
+  const [outside, outer, inner] = ['2001:db8::7', '2001:db8:1:d550::1234', 'fd01:203:405:1::1234'];
+  const quote = udpPacket(outer, outside, [53, 54]).subarray(0, 23);
+  const error = (to: string): Buffer => icmpPacket(outside, to, [1, 0, 0], quote);
+  const outcome = dataPlane.run('uplink', ipFrame(LINK_MACS.uplink, ROUTER, error(outer)));
+  t.equal(outcome.verdict, 'redirect');
+  t.same(outcome.frame, ipFrame(CONTEXT_MACS.contoso, routerMac, error(inner)));
+});
+
+t.test('without a block of an address, a context sends none of its later fragments', async (t) => {
+  const frame = ipFrame(routerMac, CONTEXT_MACS.contoso, laterFragment(SHARED, '198.51.100.7'));
+  t.equal(dataPlane.run('context', frame).verdict, 'redirect');
+  const key = encodePortAddressKey({
+    ifindex: dataPlane.ifindex('contosoOut'),
+    address: addressBytes(SHARED),
+  });
+  t.ok(dataPlane.map('port_addresses').delete(key));
+  t.same(dataPlane.run('context', frame).drop, { reason: 'untranslated', domain: contoso.handle });
+});
+
+t.test('a fragment that nobody is there to sort is dropped', async (t) => {
+  const frame = ipFrame(LINK_MACS.uplink, ROUTER, laterFragment('198.51.100.7', SHARED));
+  t.equal(dataPlane.run('uplink', frame).verdict, 'redirect');
+  const key = Buffer.alloc(4);
+  dataPlane.map('sorter').update(key, encodeSorter({ ifindex: 0 }));
+  t.same(dataPlane.run('uplink', frame).drop, { reason: 'external-fragment', domain: 0 });
+});
+
+t.test('with external hairpinning, what is for an owned address goes to the uplink as well', async (t) => {
+  const [plan] = dataPlane.plans;
+  if (plan?.nat === undefined) throw new Error('Contoso has no NAT');
+  const outside = { ...plan, nat: { ...plan.nat, hairpinning: 'external' as const } };
+  dataPlane.tables.apply(plan.handle, domainEntries(outside, dataPlane.attachments(plan.handle)));
+  for (const destination of [contoso.external, fabrikam.external, SHARED]) {
+    const frame = ipFrame(routerMac, CONTEXT_MACS.contoso, udpPacket(SHARED, destination, [1024, 2500]));
+    const outcome = dataPlane.run('context', frame);
+    t.equal(outcome.verdict, 'redirect', destination);
+    t.same(outcome.frame, frame, `${destination}: as it is`);
+  }
+  const untranslated = ipFrame(routerMac, CONTEXT_MACS.contoso, udpPacket('10.1.1.4', SHARED, [1024, 2500]));
+  t.equal(dataPlane.run('context', untranslated).drop?.reason, 'untranslated');
 });
 
 t.test('an external address that is taken away neither sends nor receives', async (t) => {

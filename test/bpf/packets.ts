@@ -183,8 +183,13 @@ export function udpBetween(
 }
 
 /** A TCP segment with ACK set and its checksum. */
-export function tcpBetween(source: string, destination: string, data: Uint8Array): Buffer {
-  const segment = tcp(40_000, 443, data);
+export function tcpBetween(
+  source: string,
+  destination: string,
+  data: Uint8Array,
+  ports: readonly [number, number] = [40_000, 443],
+): Buffer {
+  const segment = tcp(...ports, data);
   segment.writeUInt16BE(transportChecksum(source, destination, PROTOCOL.tcp, segment), 16);
   return segment;
 }

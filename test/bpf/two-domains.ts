@@ -5,8 +5,9 @@
 import type { NvgreFrame } from '../../src/encap/nvgre.ts';
 import { learnedContext } from '../../src/policy/compile/record-index.ts';
 import { compileDomain } from '../../src/policy/compile.ts';
-import type { DomainPlan } from '../../src/policy/plan.ts';
+import type { DomainPlan, NatPlan } from '../../src/policy/plan.ts';
 import type { LookupRecord } from '../../src/policy/resources.ts';
+import { natPlan } from '../lab/nat-plan.ts';
 import { CONTOSO, FABRIKAM, put, record, stateOf } from '../unit/policy-state.ts';
 import { ipv4 } from './packets.ts';
 
@@ -56,6 +57,10 @@ export const VM_PORTS = {
 export type VmPortName = keyof typeof VM_PORTS;
 export const vmPortNames = Object.keys(VM_PORTS) as VmPortName[];
 
+/** Both domains have a block of them; nobody has the ports below 1024 and from 5000 on. */
+export const SHARED = '203.0.113.99';
+export const SHARED6 = '2001:db8:f::99';
+
 export type DomainName = 'contoso' | 'fabrikam';
 
 export interface Domain {
@@ -67,6 +72,12 @@ export interface Domain {
   gatewayMac: string;
   external: string;
   external6: string;
+  /** Ports and identifiers that it has of the shared addresses, first and last. */
+  block: readonly [number, number];
+  /** IPv6 prefix outside, and what it stands for inside. */
+  prefix: { external: string; internal: string };
+  /** IPv6 prefix that is routed as it is. */
+  routed: string;
   /** A host that only this domain has VMs on, by both its provider addresses. */
   hostPa: string;
   hostPa6: string;
@@ -79,6 +90,9 @@ export const contoso: Domain = {
   gatewayMac: '02:00:00:00:00:fe',
   external: '203.0.113.10',
   external6: '2001:db8:f::10',
+  block: [1024, 2499],
+  prefix: { external: '2001:db8:1::/48', internal: 'fd01:203:405::/48' }, // RFC 6296's own example
+  routed: '2001:db8:a::/48',
   hostPa: HOST_PA,
   hostPa6: HOST_PA6,
 };
@@ -89,13 +103,16 @@ export const fabrikam: Domain = {
   gatewayMac: '02:00:00:00:00:fd',
   external: '203.0.113.20',
   external6: '2001:db8:f::20',
+  block: [2500, 4999],
+  prefix: { external: '2001:db8:2:ff00::/56', internal: 'fd01:203:405:ff00::/56' },
+  routed: '2001:db8:b:1::/64',
   hostPa: FOREIGN_PA,
   hostPa6: FOREIGN_PA6,
 };
 export const domains: Record<DomainName, Domain> = { contoso, fabrikam };
 
 function resources(name: DomainName, rdid: string) {
-  const { vsids, gatewayMac, external, external6, group, hostPa, hostPa6 } = domains[name];
+  const { vsids, gatewayMac, group, hostPa, hostPa6 } = domains[name];
   const subnet = (vsid: number, addressPrefixes: string[]) =>
     put('virtualSubnet', rdid, String(vsid), {
       addressPrefixes,
@@ -182,10 +199,6 @@ function resources(name: DomainName, rdid: string) {
       customerAddresses: ['10.254.254.2', 'fd00:fe::2'],
       macAddress: gatewayMac,
     }),
-    put('nat', rdid, undefined, {
-      externalAddresses: [{ ipAddress: external }, { ipAddress: external6 }],
-      staticMappings: [],
-    }),
     ...vmPortNames.map((port) => {
       const { subnet: of, mac, addresses } = VM_PORTS[port];
       return put('port', undefined, `${name}${port}`, {
@@ -253,12 +266,31 @@ const state = stateOf([
   }),
 ]);
 
-/** What the compiler makes of the two: Contoso, Fabrikam. */
+/** A whole address of each family, a block of the shared ones, and both kinds of prefixes. */
+export function natOf({ external, external6, block, prefix, routed }: Domain): NatPlan {
+  const [portStart, portEnd] = block;
+  return natPlan({
+    externalAddresses: [
+      { address: external },
+      { address: SHARED, portStart, portEnd },
+      { address: external6 },
+      { address: SHARED6, portStart, portEnd },
+    ],
+    prefixes: [prefix, { external: routed, internal: routed }],
+  });
+}
+
+/** What the compiler makes of the two, Contoso and Fabrikam, with their NAT. */
 export function plans(): DomainPlan[] {
-  return [CONTOSO, FABRIKAM].map((rdid) => {
+  return (
+    [
+      [CONTOSO, contoso],
+      [FABRIKAM, fabrikam],
+    ] as const
+  ).map(([rdid, names]) => {
     const domain = state.domains.get(rdid);
     if (domain === undefined) throw new Error(`no domain ${rdid}`);
-    return compileDomain(domain, state);
+    return { ...compileDomain(domain, state), nat: natOf(names) };
   });
 }
 

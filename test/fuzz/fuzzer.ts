@@ -10,10 +10,10 @@ import { dropReasonName } from '../../src/encap/drop-reasons.ts';
 import { BpfObject, type BpfProgram } from '../../src/linux/bpf-object.ts';
 import { inNetns } from '../../src/linux/netns.ts';
 import { attachTc } from '../../src/linux/tc.ts';
-import { addressBytes } from '../../src/policy/address.ts';
 import { DataPlane, links } from '../bpf/data-plane.ts';
 import { compileFixture } from '../bpf/fixtures/compile.ts';
 import { contoso, fabrikam } from '../bpf/two-domains.ts';
+import { isLaterFragment, ownerOfDestination } from './external-owner.ts';
 import { KernelLog } from './kernel-log.ts';
 import { type Mutant, Mutator } from './mutations.ts';
 import { Random } from './random.ts';
@@ -42,7 +42,7 @@ export interface Figures {
   delivered: Record<string, number>;
 }
 
-const PLACES: readonly Place[] = ['provider', 'vlan', 'port', 'context', 'uplink'];
+const PLACES: readonly Place[] = ['provider', 'vlan', 'port', 'context', 'uplink', 'sorter'];
 const DOMAINS = [0, contoso.handle, fabrikam.handle];
 const PASS = 0;
 const DROP = 2;
@@ -61,27 +61,10 @@ const ERROR_REASONS = new Set(
 const vsidOwners = new Map(
   [contoso, fabrikam].flatMap(({ handle, vsids }) => Object.values(vsids).map((vsid) => [vsid, handle])),
 );
-const externalOwners = new Map(
-  [contoso, fabrikam].flatMap(({ handle, external, external6 }) => [
-    [hex(addressBytes(external).subarray(12)), handle],
-    [hex(addressBytes(external6)), handle],
-  ]),
-);
-
-function hex(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex');
-}
-
 /** The domain that a frame's tunnel says it is of; 0 when it says none. */
 function domainOfTunnel(frame: Buffer): number {
   const at = (frame.readUInt16BE(12) === 0x86dd ? 54 : 34) + 4;
   return at + 3 <= frame.length ? (vsidOwners.get(frame.readUIntBE(at, 3)) ?? 0) : 0;
-}
-
-/** Who owns the frame's destination address; 0 when nobody does. */
-function ownerOfDestination(frame: Buffer): number {
-  const isIpv6 = frame.readUInt16BE(12) === 0x86dd;
-  return externalOwners.get(hex(isIpv6 ? frame.subarray(38, 54) : frame.subarray(30, 34))) ?? 0;
 }
 
 function domainOfLink({ on }: Mutant): number {
@@ -90,14 +73,14 @@ function domainOfLink({ on }: Mutant): number {
 
 /** The one domain that the frame may be charged to. */
 function chargedTo(mutant: Mutant, frame: Buffer): number {
-  if (mutant.place === 'uplink') return 0;
+  if (mutant.place === 'uplink' || mutant.place === 'sorter') return 0;
   return mutant.place === 'port' || mutant.place === 'context' ? domainOfLink(mutant) : domainOfTunnel(frame);
 }
 
 /** The one domain whose ports, tunnels and external addresses what comes of the frame may be at. */
 function deliveredTo(mutant: Mutant, frame: Buffer): number {
   // From one public address to another is the one way that leads from domain to domain.
-  if (mutant.place === 'uplink') return ownerOfDestination(frame);
+  if (mutant.place === 'uplink' || mutant.place === 'sorter') return ownerOfDestination(frame);
   if (mutant.place === 'context') return ownerOfDestination(frame) || domainOfLink(mutant);
   return chargedTo(mutant, frame);
 }
@@ -246,6 +229,8 @@ export class Fuzzer {
   }
 
   #send(mutant: Mutant, frame: Buffer): void {
+    // Whose a later fragment is depends on what was sorted before it, in each of the data planes.
+    if (mutant.place === 'sorter' && isLaterFragment(frame)) return;
     const domain = deliveredTo(mutant, frame);
     const sent = this.#pending.get(domain) ?? [];
     this.#pending.set(domain, sent);

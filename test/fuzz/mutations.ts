@@ -45,6 +45,7 @@ const linksOf: Record<Place, readonly Link[]> = {
   port: portLinks,
   context: ['contosoOut', 'fabrikamOut'],
   uplink: ['uplink'],
+  sorter: ['sorter'],
 };
 
 const { contoso, fabrikam, VM_PORTS } = domains;
@@ -86,6 +87,11 @@ const addresses = [
   ...[domains.GATEWAY_PA, domains.GATEWAY_PA6, domains.SHARED_PA, domains.SHARED_PA6, domains.WILDCARD_PA],
   ...Object.values(VM_PORTS).flatMap((port) => [...port.addresses]),
   ...both.flatMap((each) => [each.external, each.external6, each.hostPa, each.hostPa6, each.group]),
+  ...[domains.SHARED, domains.SHARED6, domains.SHARED, domains.SHARED6],
+  ...both.flatMap(({ prefix, routed }) =>
+    [prefix.external, prefix.internal, routed].map((text) => text.replace(/\/.*/, '9')),
+  ),
+  ...['2001:db8:1:ffff::1', 'fd01:203:405:ff12:ffff:ffff:ffff:ffff', 'fd01:203:405:ffff::1'],
 ].map(addressBytes);
 const macs = [
   ...[domains.VM_MAC, domains.BRANCH_MAC, domains.FAR_MAC, domains.STATION_MAC, domains.LEARNED_MAC],
@@ -104,6 +110,10 @@ const bytesOfInterest = [0, 1, 0x40, 0x44, 0x45, 0x46, 0x4f, 0x60, 0x6f, 0x7f, 0
 const wordsOfInterest = [
   0, 1, 7, 8, 19, 20, 27, 28, 39, 40, 41, 60, 1400, 1458, 1500, 0x2000, 0x4000, 0x7fff, 0xffff,
 ];
+
+/** At the ends of blocks of shared addresses, and beside them. */
+const ports = both.flatMap(({ block }) => block.flatMap((end) => [end - 1, end, end, end + 1]));
+const icmpTypes = [0, 1, 2, 3, 4, 5, 8, 11, 12, 13, 14, 128, 129, 133, 135, 136];
 
 const isTunnel = (place: Place): boolean => place === 'provider' || place === 'vlan';
 
@@ -244,6 +254,10 @@ export class Mutator {
       return;
     }
     const isIpv6 = this.#isIpv6At(ip);
+    if (!tunnel && place !== 'port' && random.below(3) === 0) {
+      this.#session(ip, isIpv6);
+      return;
+    }
     switch (random.below(isIpv6 ? 9 : 10)) {
       case 0:
       case 1:
@@ -268,6 +282,21 @@ export class Mutator {
         break;
       default:
         this.#writeWord(ip + 6, random.pick([0, 0x2000, 0x4000, 0x6000, 0x8000, 1, 0x1fff]));
+    }
+  }
+
+  /** What tells sessions apart: ports, identifiers, types of ICMP, and the same in what an error quotes. */
+  #session(ip: number, isIpv6: boolean): void {
+    const random = this.#random;
+    const headerOf = (at: number): number => (isIpv6 ? 40 : ((this.frame[at] ?? 0) & 15) * 4);
+    const transport = ip + headerOf(ip);
+    const quote = transport + 8;
+    const where = random.below(4);
+    if (where === 0) this.frame[transport] = random.pick(icmpTypes);
+    else if (where === 1) this.#address(quote, isIpv6);
+    else {
+      const at = where === 2 ? transport : quote + headerOf(quote);
+      this.#writeWord(at + 2 * random.below(3), random.pick(ports));
     }
   }
 

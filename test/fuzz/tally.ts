@@ -11,7 +11,7 @@ const WORDS = {
   replicated: 16,
   drops: 18,
 } as const;
-const REASONS = 46;
+const REASONS = dropReasons.length + 1;
 
 /** Growth of one domain's counters by one frame. */
 export interface Grown {

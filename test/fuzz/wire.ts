@@ -7,7 +7,7 @@ import type { Place } from '../../src/encap/core.ts';
 import { BpfObject, type BpfProgram } from '../../src/linux/bpf-object.ts';
 import { inNetns } from '../../src/linux/netns.ts';
 import { attachTc } from '../../src/linux/tc.ts';
-import { addressBytes } from '../../src/policy/address.ts';
+import { addressBytes, prefixBytes } from '../../src/policy/address.ts';
 import { DataPlane, type Link, links } from '../bpf/data-plane.ts';
 import { compileFixture } from '../bpf/fixtures/compile.ts';
 import * as policy from '../bpf/two-domains.ts';
@@ -18,9 +18,10 @@ interface Test {
   teardown(fn: () => void): unknown;
 }
 
-/** BY_VSID, BY_SOURCE and NOBODY of fixtures/encap-far-end.bpf.c. */
+/** BY_VSID, BY_SOURCE, BY_PORT and NOBODY of fixtures/encap-far-end.bpf.c. */
 const BY_VSID = 0xffffffff;
 const BY_SOURCE = 0xfffffffe;
+const BY_PORT = 0xfffffffd;
 export const NOBODY = 7;
 const FIRST = Buffer.alloc(4);
 
@@ -131,6 +132,7 @@ export class Wire {
       ['port', links.filter((link) => isDomains(link) && !link.endsWith('Out'))],
       ['context', ['contosoOut', 'fabrikamOut']],
       ['uplink', ['uplink']],
+      ['sorter', ['sorter']],
     ];
     inNetns(this.dataPlane.namespace, () => {
       for (const [place, where] of at)
@@ -154,9 +156,18 @@ export class Wire {
     }
     const sources = this.#judge.map('sources');
     for (const own of UPLINK.own) sources.update(addressBytes(own.split('/')[0] ?? ''), word(0));
-    for (const { handle, vsids, external, external6 } of [policy.contoso, policy.fabrikam]) {
+    for (const { handle, vsids, external, external6, block, prefix, routed } of [
+      policy.contoso,
+      policy.fabrikam,
+    ]) {
       for (const vsid of Object.values(vsids)) this.#judge.map('vsids').update(word(vsid), word(handle));
       for (const address of [external, external6]) sources.update(addressBytes(address), word(handle));
+      for (let port = block[0]; port <= block[1]; port++)
+        this.#judge.map('ports').update(word(port), word(handle));
+      for (const { bytes, length } of [prefix.external, routed].map(prefixBytes))
+        this.#judge.map('prefixes').update(Buffer.concat([word(length), bytes]), word(handle));
     }
+    for (const address of [policy.SHARED, policy.SHARED6])
+      sources.update(addressBytes(address), word(BY_PORT));
   }
 }

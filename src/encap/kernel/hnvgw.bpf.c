@@ -9,6 +9,7 @@
  *   hnv_port       root side of a port (VM, context's `hnv`)    guard, ARP and ND, route, encapsulate, send
  *   hnv_context    root side of a context's `ext` link          only translated packets to the uplink
  *   hnv_uplink     uplink NIC                                   public address to context, ARP and ND
+ *   hnv_sorter     root side of the fragment sorter's link      fragments, now in order, to their contexts
  *   hnv_send       nowhere: run by user space on a frame        sends the frame out of a port
  */
 #include <linux/bpf.h>
@@ -46,6 +47,11 @@ int hnv_context(struct __sk_buff *skb) {
 SEC("tc")
 int hnv_uplink(struct __sk_buff *skb) {
     return from_uplink(skb);
+}
+
+SEC("tc")
+int hnv_sorter(struct __sk_buff *skb) {
+    return from_sorter(skb);
 }
 
 /* cb[0]: the interface's index. */

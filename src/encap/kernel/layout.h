@@ -63,8 +63,13 @@ enum hnv_drop_reason {
     HNV_DROP_REPLICATION_FAILED = 43,
     HNV_DROP_PROVIDER_VLAN = 44,
     HNV_DROP_LOOP = 45,
+    HNV_DROP_EXTERNAL_PORT = 46,
+    HNV_DROP_EXTERNAL_PROTOCOL = 47,
+    HNV_DROP_EXTERNAL_QUOTE = 48,
+    HNV_DROP_EXTERNAL_FRAGMENT = 49,
+    HNV_DROP_PREFIX_TRANSLATION = 50,
 };
-#define HNV_DROP_REASONS 46
+#define HNV_DROP_REASONS 51
 
 #define HNV_ADDRESS_SIZE 16
 #define HNV_MAC_SIZE 6
@@ -172,7 +177,7 @@ struct hnv_mac_key {
     __u8 pad[2];
 };
 struct hnv_mac {
-    __u32 ports;
+    __u32 known; /* 1 */
 };
 
 /* --- customer space ---------------------------------------------------------------------------------------
@@ -236,7 +241,7 @@ struct hnv_route {
 /* --- uplink side ------------------------------------------------------------------------------------------
  */
 
-/* A public address and the context that owns it. */
+/* A public address that is one domain's whole, and the context that owns it. */
 struct hnv_external_key {
     __u8 address[HNV_ADDRESS_SIZE];
 };
@@ -246,10 +251,53 @@ struct hnv_external {
     __u8 mac[HNV_MAC_SIZE]; /* of the context's own side */
     __u8 pad[2];
 };
+/* What an IPv6 prefix becomes by NPTv6 (RFC 6296), in one direction. */
+struct hnv_translation {
+    __u8 prefix[HNV_ADDRESS_SIZE];
+    __u32 length;      /* of both prefixes, bits; 0: not translated */
+    __be16 adjustment; /* is added to one word of the address, so that its sum stays */
+    __u8 pad[2];
+};
+
+/* An aligned block of the ports of a public address, or an IPv6 prefix. */
+struct hnv_range_key {
+    __u32 prefix_length; /* of the 128-bit address, then of the 16-bit port: more than 128 for a block */
+    __u8 address[HNV_ADDRESS_SIZE];
+    __be16 port; /* or ICMP identifier */
+    __u8 pad[2];
+};
+struct hnv_range {
+    struct hnv_external owner;
+    __u32 is_block;
+    struct hnv_translation inward; /* of a prefix */
+};
+
+/* An address whose ports are shared out among domains. */
+struct hnv_shared_address {
+    __u32 known; /* 1: it has entries in `external_ranges` */
+};
+
 /* By the ifindex of the root side of a context's external link. */
+enum hnv_external_port_flags {
+    HNV_EXTERNAL_PORT_HAIRPIN_OUTSIDE = 1, /* also what is for an owned address goes to the uplink's router */
+};
 struct hnv_external_port {
     __u32 domain;
     __u32 uplink_ifindex;
+    enum hnv_external_port_flags flags;
+};
+
+/* Where fragments to shared addresses are put in order: the root side of the sorter's link; 0: nowhere. */
+struct hnv_sorter {
+    __u32 ifindex;
+};
+
+/* A fragmented packet to a shared address whose first fragment has passed. */
+struct hnv_fragmented_key {
+    __u8 source[HNV_ADDRESS_SIZE];
+    __u8 destination[HNV_ADDRESS_SIZE];
+    __be32 id;
+    __u32 protocol;
 };
 struct hnv_uplink {
     __u8 mac[HNV_MAC_SIZE];
@@ -336,16 +384,36 @@ HNV_HASH(stations, hnv_port_key,
          hnv_record); /* by MAC alone: where L2Only records place it, ports that learn */
 HNV_HASH(wildcards, hnv_wildcard_key, hnv_wildcard);
 HNV_HASH(externals, hnv_external_key, hnv_external);
+HNV_HASH(shared_addresses, hnv_external_key, hnv_shared_address);
 HNV_HASH(external_ports, hnv_interface_key, hnv_external_port);
 HNV_HASH(uplinks, hnv_interface_key, hnv_uplink);
 
+#define HNV_LPM(name_, key_, value_)                                                                         \
+    struct {                                                                                                 \
+        __uint(type, BPF_MAP_TYPE_LPM_TRIE);                                                                 \
+        __uint(max_entries, 1024);                                                                           \
+        __uint(map_flags, BPF_F_NO_PREALLOC);                                                                \
+        __type(key, struct key_);                                                                            \
+        __type(value, struct value_);                                                                        \
+    } name_ SEC(".maps")
+
+HNV_LPM(routes, hnv_route_key, hnv_route);
+HNV_LPM(external_ranges, hnv_range_key, hnv_range);
+HNV_LPM(translations, hnv_route_key, hnv_translation); /* internal prefixes: what they become outwards */
+
 struct {
-    __uint(type, BPF_MAP_TYPE_LPM_TRIE);
-    __uint(max_entries, 1024);
-    __uint(map_flags, BPF_F_NO_PREALLOC);
-    __type(key, struct hnv_route_key);
-    __type(value, struct hnv_route);
-} routes SEC(".maps");
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct hnv_sorter);
+} sorter SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(max_entries, 4096);
+    __type(key, struct hnv_fragmented_key);
+    __type(value, struct hnv_external);
+} fragmented SEC(".maps");
 
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

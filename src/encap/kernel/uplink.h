@@ -1,37 +1,15 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Between the contexts and the uplink. Outwards only a domain's own external addresses pass, whatever the
- * context's rules say at that moment: a tenant's address cannot leave. Inwards an owned address leads to its
- * context, and ARP and ND for it are answered here, so that a shared link works as well as a routed prefix.
+ * Between the contexts and the uplink. Outwards only a domain's own external addresses and ports pass,
+ * whatever the context's rules say at that moment: a tenant's address cannot leave. Inwards an owned address
+ * leads to its context, and ARP and ND for it are answered here, so that a shared link works as well as a
+ * routed prefix; prefixes are routed, and nobody asks for them.
  */
 #ifndef HNV_UPLINK_H
 #define HNV_UPLINK_H
 
-#include "account.h"
 #include "neighbour.h"
-
-static __always_inline struct hnv_external *owner_of(const __u8 *address) {
-    struct hnv_external_key key;
-
-    __builtin_memcpy(key.address, address, HNV_ADDRESS_SIZE);
-    return bpf_map_lookup_elem(&externals, &key);
-}
-
-/* Hands the packet to the context, addressed to the context's own MAC. */
-static __always_inline int deliver(struct __sk_buff *skb, const struct hnv_external *external) {
-    __u32 ifindex = external->ifindex;
-    struct {
-        __u8 destination[HNV_MAC_SIZE];
-        __u8 source[HNV_MAC_SIZE];
-    } macs;
-
-    __builtin_memcpy(macs.destination, external->mac, HNV_MAC_SIZE);
-    __builtin_memcpy(macs.source, router_mac, HNV_MAC_SIZE);
-    if (bpf_skb_store_bytes(skb, 0, &macs, sizeof(macs), 0) || bpf_skb_change_type(skb, PACKET_HOST))
-        return TC_ACT_SHOT;
-    skb->mark = 0;
-    return bpf_redirect_peer(ifindex, 0);
-}
+#include "sorter.h"
 
 /* Both addresses of the frame's packet, of either family; false when the header is no such. */
 static __always_inline bool read_addresses(struct __sk_buff *skb, __u8 *source, __u8 *destination) {
@@ -57,11 +35,48 @@ static __always_inline bool read_addresses(struct __sk_buff *skb, __u8 *source, 
     return ip6->version == 6 && !is_v4(source) && !is_v4(destination);
 }
 
-/* A tag that the NIC has taken off makes it a packet of another network. */
-static __always_inline bool is_ip(const struct __sk_buff *skb) {
-    if (skb->vlan_present)
-        return false;
-    return skb->protocol == bpf_htons(ETH_P_IP) || skb->protocol == bpf_htons(ETH_P_IPV6);
+/* A ping of a shared address, which no domain has asked for: goes back to where it came from, answered. */
+static __always_inline int answer_echo(struct __sk_buff *skb, __u32 charged) {
+    struct packet packet = {};
+    struct ethhdr asked, answer;
+
+    if (!read_packet(skb, ETH_HLEN, skb->len - ETH_HLEN, is_v6_frame(skb), &packet) ||
+        !make_echo_reply(skb, &packet) || bpf_skb_load_bytes(skb, 0, &asked, sizeof(asked)))
+        return drop(skb, charged, HNV_DROP_EXTERNAL_PROTOCOL);
+    answer = asked;
+    __builtin_memcpy(answer.h_dest, asked.h_source, HNV_MAC_SIZE);
+    __builtin_memcpy(answer.h_source, asked.h_dest, HNV_MAC_SIZE);
+    if (bpf_skb_store_bytes(skb, 0, &answer, sizeof(answer), 0))
+        return TC_ACT_SHOT;
+    skb->mark = 0;
+    return bpf_redirect(skb->ifindex, 0);
+}
+
+/* A packet for a shared address, or one of a prefix; `charged` is the domain that it comes from. */
+static __noinline int to_range(struct __sk_buff *skb, __u32 charged) {
+    struct session session = {};
+    struct hnv_range *range;
+    __be16 port = 0;
+    int kind, reason;
+
+    kind = read_session(skb, ETH_HLEN, skb->len, &session);
+    if (!is_shared(session.destination)) {
+        range = prefix_of(session.destination);
+        if (!range)
+            return drop(skb, charged, HNV_DROP_EXTERNAL_PORT);
+        if (range->inward.length && !translate_inwards(skb, &session, kind, range))
+            return drop(skb, charged, HNV_DROP_PREFIX_TRANSLATION);
+        return deliver(skb, &range->owner);
+    }
+    if (session.fragment)
+        return sort(skb, charged);
+    if (kind == SESSION_QUERY)
+        return answer_echo(skb, charged);
+    reason = session_port(skb, &session, kind, false, &port);
+    if (reason)
+        return drop(skb, charged, reason);
+    range = block_of(session.destination, port);
+    return range ? deliver(skb, &range->owner) : drop(skb, charged, HNV_DROP_EXTERNAL_PORT);
 }
 
 /* From a context's external link. */
@@ -70,6 +85,7 @@ static __always_inline int from_context(struct __sk_buff *skb) {
     struct hnv_external_port *port = bpf_map_lookup_elem(&external_ports, &link);
     __u8 source[HNV_ADDRESS_SIZE], destination[HNV_ADDRESS_SIZE];
     struct hnv_external *external;
+    int reason;
 
     if (!port)
         return drop(skb, 0, HNV_DROP_PORT_UNKNOWN);
@@ -78,14 +94,26 @@ static __always_inline int from_context(struct __sk_buff *skb) {
     if (!read_addresses(skb, source, destination))
         return drop(skb, port->domain, HNV_DROP_EXTERNAL_MALFORMED);
     external = owner_of(source);
-    if (!external || external->domain != port->domain)
-        return drop(skb, port->domain, HNV_DROP_UNTRANSLATED);
-    /* Another context's address is behind this node: the uplink's router would never send it back here. */
-    external = owner_of(destination);
-    if (external)
-        return deliver(skb, external);
+    if (!external || external->domain != port->domain) {
+        reason = leave(skb, port);
+        if (reason)
+            return drop(skb, port->domain, reason);
+    }
+    /* Another context's address is behind this node: the uplink's router need not send it back here. */
+    if (!(port->flags & HNV_EXTERNAL_PORT_HAIRPIN_OUTSIDE)) {
+        external = owner_of(destination);
+        if (external)
+            return deliver(skb, external);
+        if (is_in_range(skb, destination))
+            return to_range(skb, port->domain);
+    }
     skb->mark = 0;
     return bpf_redirect_neigh(port->uplink_ifindex, NULL, 0, 0);
+}
+
+/* Somebody asks on the link for an address: a domain's, or several domains'. */
+static __always_inline bool is_ours(const __u8 *address) {
+    return owner_of(address) || is_shared(address);
 }
 
 /* RFC 826 for the owned addresses; RFC 5227 probes (sender 0.0.0.0) get their answer as well. */
@@ -98,7 +126,7 @@ static __always_inline int uplink_arp(struct __sk_buff *skb, const struct hnv_up
     asked = *arp;
     map_v4(target, asked.target);
     if (!is_arp_ipv4(&asked) || asked.operation != bpf_htons(ARPOP_REQUEST) || asked.sender == asked.target ||
-        !owner_of(target))
+        !is_ours(target))
         return TC_ACT_OK;
     return answer_arp(skb, &asked, asked.target, uplink->mac);
 }
@@ -112,7 +140,7 @@ __noinline int uplink_nd(struct __sk_buff *skb, struct hnv_uplink *uplink) {
     if (!uplink || !read_v6(skb, ETH_HLEN, skb->len - ETH_HLEN, &packet) || packet.ttl != ND_HOP_LIMIT ||
         bpf_skb_load_bytes(skb, 0, &asked, sizeof(asked)) ||
         bpf_skb_load_bytes(skb, ETH_HLEN + sizeof(struct ipv6hdr), &nd, sizeof(nd)) ||
-        nd.type != ND_SOLICIT || nd.code || is_v4(nd.target) || !owner_of(nd.target))
+        nd.type != ND_SOLICIT || nd.code || is_v4(nd.target) || !is_ours(nd.target))
         return TC_ACT_OK;
     return answer_solicitation(skb, &asked, &packet, nd.target, uplink->mac, false);
 }
@@ -125,7 +153,7 @@ static __always_inline bool is_icmpv6(struct __sk_buff *skb) {
            next == IPPROTO_ICMPV6;
 }
 
-/* From the uplink; what nobody's context owns is the kernel's. */
+/* From the uplink; an address that no domain has anything of is the kernel's. */
 static __always_inline int from_uplink(struct __sk_buff *skb) {
     struct hnv_interface_key link = {.ifindex = skb->ifindex};
     __u8 source[HNV_ADDRESS_SIZE], destination[HNV_ADDRESS_SIZE];
@@ -138,7 +166,6 @@ static __always_inline int from_uplink(struct __sk_buff *skb) {
     }
     if (!is_ip(skb) || !read_addresses(skb, source, destination))
         return TC_ACT_OK;
-    external = skb->pkt_type == PACKET_HOST ? owner_of(destination) : NULL;
     /* A solicitation is for an owned address too, when it confirms what is known already. */
     if (is_icmpv6(skb)) {
         int done = TC_ACT_OK;
@@ -149,7 +176,12 @@ static __always_inline int from_uplink(struct __sk_buff *skb) {
         if (done != TC_ACT_OK)
             return done;
     }
-    return external ? deliver(skb, external) : TC_ACT_OK;
+    if (skb->pkt_type != PACKET_HOST)
+        return TC_ACT_OK;
+    external = owner_of(destination);
+    if (external)
+        return deliver(skb, external);
+    return is_in_range(skb, destination) ? to_range(skb, 0) : TC_ACT_OK;
 }
 
 #endif

@@ -2,8 +2,10 @@
 import type { Fixture } from './fixture.ts';
 import { forwarding } from './forwarding.ts';
 import { neighbours } from './neighbours.ts';
+import { prefixes } from './prefixes.ts';
 import { provider } from './provider.ts';
 import { router } from './router.ts';
+import { sharedAddresses } from './shared.ts';
 import { uplinks } from './uplink.ts';
 
 export const fixtures: readonly Fixture[] = [
@@ -12,4 +14,6 @@ export const fixtures: readonly Fixture[] = [
   ...router,
   ...neighbours,
   ...uplinks,
+  ...sharedAddresses,
+  ...prefixes,
 ];
