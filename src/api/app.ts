@@ -25,10 +25,12 @@ import { audit } from './routes/audit.ts';
 import { backup } from './routes/backup.ts';
 import { customerRoutes } from './routes/customer-routes.ts';
 import { events } from './routes/events.ts';
+import { externalAddressPools } from './routes/external-address-pools.ts';
 import { gateway } from './routes/gateway.ts';
 import { lookupRecords } from './routes/lookup-records.ts';
 import { metrics } from './routes/metrics.ts';
 import { nat } from './routes/nat.ts';
+import { natSessions } from './routes/nat-sessions.ts';
 import { policy } from './routes/policy.ts';
 import { ports } from './routes/ports.ts';
 import { providerAddresses } from './routes/provider-addresses.ts';
@@ -57,8 +59,10 @@ const families = [
   customerRoutes,
   gateway,
   nat,
+  natSessions,
   providerAddresses,
   providerRoutes,
+  externalAddressPools,
   ports,
   policy,
   status,

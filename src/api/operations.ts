@@ -29,6 +29,84 @@ export interface DomainCounters {
   drops: Record<string, number>;
 }
 
+/** What NAT of a routing domain is used for, and what it refused. */
+export interface NatUse {
+  /** Sessions that there are now. */
+  sessions: number;
+  /** Sessions that could not begin since the routing context was made, by why. */
+  refused: NatRefusals;
+}
+
+export interface NatRefusals {
+  /** There were `maxSessions`. */
+  limit: number;
+  /** No external port was free. */
+  ports: number;
+  /** An external port is bound to another inside host, where filtering does not look at the remote side. */
+  bindings: number;
+}
+
+export const natDirections = ['outbound', 'inbound', 'hairpin'] as const;
+export const natProtocols = ['tcp', 'udp', 'icmp', 'icmpv6', 'sctp', 'gre', 'esp', 'ah'] as const;
+export const natStates = [
+  'synSent',
+  'synReceived',
+  'established',
+  'finWait',
+  'closeWait',
+  'lastAck',
+  'timeWait',
+  'close',
+  'synSent2',
+] as const;
+
+/** A session of NAT, as connection tracking has it. */
+export interface NatSession {
+  /** One of `natProtocols`, or IANA's number. */
+  protocol: string;
+  /** Which side began; `hairpin`: both are inside, and meet at an external address. */
+  direction: (typeof natDirections)[number];
+  /** The inside host, of a hairpin session that which began; absent when the routing context answers itself. */
+  internalAddress?: string;
+  internalPort?: number;
+  /** What the inside host is outside; absent when that is made of the address alone (NPTv6). */
+  externalAddress?: string;
+  externalPort?: number;
+  /** The other side as the inside host knows it. */
+  remoteAddress: string;
+  remotePort?: number;
+  /** Of `hairpin`: the inside host behind the remote address. */
+  remoteInternalAddress?: string;
+  remoteInternalPort?: number;
+  /** Identifier of ICMP queries, inside and outside. */
+  icmpId?: number;
+  externalIcmpId?: number;
+  /** Of TCP. */
+  state?: (typeof natStates)[number];
+  /** ISO 8601. */
+  started?: string;
+  /** Until it ends when nothing comes. */
+  timeoutSeconds: number;
+  /** Both sides have spoken so that it is not ended for want of room. */
+  assured: boolean;
+  /** By the inside host, and to it; of `hairpin` by and to that which began. */
+  sent?: DirectionCounters;
+  received?: DirectionCounters;
+}
+
+/** What sessions must have to be listed; addresses are canonical. Ports of ICMP are its identifiers. */
+export interface NatSessionFilter {
+  protocol?: string;
+  direction?: NatSession['direction'];
+  internalAddress?: string;
+  internalPort?: number;
+  externalAddress?: string;
+  externalPort?: number;
+  remoteAddress?: string;
+  remotePort?: number;
+  state?: string;
+}
+
 /** One dropped packet, sampled: at most 100 a second for each domain and CPU. */
 export interface DropSample {
   at: string;
@@ -99,14 +177,15 @@ export interface NodeEvent {
   /**
    * `resource`: a write was committed; `policy`: a whole policy was; `status`: what the kernel has of an object changed;
    * `drift`: the kernel was not as programmed, by somebody's hand, and is mended (or not yet: see `reason`);
+   * `nat`: NAT refuses sessions, for want of ports or because there are too many, or does so no longer;
    * `reset`: events before this one are not there any more, and whoever follows must read anew.
    */
-  readonly type: 'resource' | 'policy' | 'status' | 'drift' | 'reset';
+  readonly type: 'resource' | 'policy' | 'status' | 'drift' | 'nat' | 'reset';
   /** Absent for what belongs to no routing domain. */
   readonly routingDomainId?: string;
   /** Path of the resource that it is about. */
   readonly path?: string;
-  /** Of `resource`: created, changed or deleted. Of `status`: the state. Of `drift`: found or mended. */
+  /** Of `resource`: created, changed or deleted. Of `status`: the state. Of `drift`: found or mended. Of `nat`: refusing or recovered. */
   readonly what?: string;
   /** A sentence for people: why, or what was found. */
   readonly reason?: string;
@@ -149,6 +228,13 @@ export interface Operations {
   domainCounters(rdid: string): DomainCounters;
   /** Packets that the NAT ruleset of the domain's routing context dropped; 0 when this node has no context of it. */
   contextDrops(rdid: string): number;
+  /** Undefined when this node has no routing context of the domain. */
+  natUse(rdid: string): NatUse | undefined;
+  /**
+   * NAT sessions of the domain that pass the filter, some at a time; undefined when this node has no routing context of it. Fails with HNV_NOT_FOUND
+   * when the context goes meanwhile. What is begun must be read to its end or given up (`return()`).
+   */
+  natSessions(rdid: string, filter: NatSessionFilter): AsyncIterable<NatSession[]> | undefined;
   /**
    * Resolves when the resource at `revision` (or its removal) is ready or failed, or after `timeoutMs`, with the
    * status at that moment.

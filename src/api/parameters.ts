@@ -13,6 +13,7 @@ export const pathParameters = {
   rdid: Guid,
   vsid: VirtualSubnetId,
   id: ResourceId,
+  name: ResourceId,
   address: Type.String({ maxLength: 45, description: 'IP address' }),
   interface: InterfaceName,
 } as const;

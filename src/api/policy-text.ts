@@ -32,6 +32,7 @@ export function policyText(state: DesiredState, principal: Principal): AsyncGene
       domains,
       providerAddresses: note(state.providerAddresses),
       providerRoutes: note(state.providerRoutes),
+      externalAddressPools: note(state.externalAddressPools),
       ports: note(state.ports),
     }),
   );
@@ -41,6 +42,7 @@ interface NotedPolicy {
   readonly domains: readonly NotedDomain[];
   readonly providerAddresses?: Noted<string, object>;
   readonly providerRoutes?: Noted<string, object>;
+  readonly externalAddressPools?: Noted<string, object>;
   readonly ports?: Noted<string, object>;
 }
 
@@ -59,10 +61,12 @@ async function* pieces(texts: Iterable<string>): AsyncGenerator<string> {
   yield piece;
 }
 
-function* tokens({ domains, providerAddresses, providerRoutes, ports }: NotedPolicy): Generator<string> {
+function* tokens({ domains, ports, ...before }: NotedPolicy): Generator<string> {
+  const { providerAddresses, providerRoutes, externalAddressPools } = before;
   yield '{';
   if (providerAddresses !== undefined) yield* list('providerAddresses', 'address', providerAddresses);
   if (providerRoutes !== undefined) yield* list('providerRoutes', 'id', providerRoutes);
+  if (externalAddressPools !== undefined) yield* list('externalAddressPools', 'name', externalAddressPools);
   yield '"routingDomains":[';
   for (const [index, domain] of domains.entries()) {
     if (index > 0) yield ',';

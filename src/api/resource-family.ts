@@ -24,6 +24,7 @@ export interface PathValues {
   rdid?: string;
   vsid?: number;
   id?: string;
+  name?: string;
   address?: string;
   interface?: string;
 }

@@ -13,6 +13,7 @@ const loaders = {
   counters: () => import('./commands/counters.ts'),
   drops: () => import('./commands/drops.ts'),
   events: () => import('./commands/events.ts'),
+  sessions: () => import('./commands/sessions.ts'),
   doctor: () => import('./commands/doctor.ts'),
   'token create': () => import('./commands/token-create.ts'),
   'token list': () => import('./commands/token-list.ts'),
@@ -36,7 +37,7 @@ export interface CommandGroup {
 export const commandGroups: readonly CommandGroup[] = [
   { title: 'Run a node', commands: ['gateway', 'host', 'config check'] },
   { title: 'Change what a node has', commands: ['apply', 'diff', 'delete'] },
-  { title: 'Look', commands: ['get', 'status', 'counters', 'drops', 'events', 'doctor'] },
+  { title: 'Look', commands: ['get', 'status', 'counters', 'drops', 'events', 'sessions', 'doctor'] },
   {
     title: 'Look after a node',
     commands: ['token create', 'token list', 'token revoke', 'audit', 'backup', 'restore'],

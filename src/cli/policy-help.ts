@@ -14,6 +14,8 @@ import { page, rows, wrapped } from './help.ts';
 const meanings: Record<string, string> = {
   providerAddresses: 'addresses of this node on the provider network, which tunnels end at',
   providerRoutes: 'ways to other provider networks',
+  externalAddressPools:
+    'public addresses, whole or in blocks of ports, that NAT with externalAddresses "auto" is given one of',
   ports: 'network interfaces of virtual machines on this node; for a host',
   virtualSubnets: 'the first address of each prefix is the distributed router',
   lookupRecords:
@@ -86,20 +88,31 @@ function fieldRows(schema: Schema): string[] {
   return rows(fields(schema, ''));
 }
 
-/** Name and meaning of each field, and below a list those of its elements. */
+/** Name and meaning of each field, and below a list or an object those of what is in it. */
 function fields({ properties = {}, required = [] }: Schema, prefix: string): [string, string][] {
   return Object.entries(properties).flatMap(([name, field]): [string, string][] => {
-    const { items, default: standard } = field;
-    const isEmpty = standard === undefined || JSON.stringify(standard) === '[]';
+    const { default: standard } = field;
+    const isEmpty = standard === undefined || typeof standard === 'object';
     const may = required.includes(name) ? '' : isEmpty ? 'optional; ' : `${standard} by default; `;
     const row: [string, string] = [prefix + name, may + meaning(field)];
-    return items?.properties === undefined ? [row] : [row, ...fields(items, `${prefix}  `)];
+    const inside = elements(field);
+    return inside === undefined ? [row] : [row, ...fields(inside, `${prefix}  `)];
   });
+}
+
+/** What has the fields that stand in it: an object itself, and the elements of a list. */
+function elements({ properties, items, anyOf = [], ...rest }: Schema): Schema | undefined {
+  if (properties !== undefined) return { properties, ...rest };
+  if (items !== undefined) return elements(items);
+  return anyOf.map(elements).find((member) => member !== undefined);
 }
 
 function meaning({ type, description, items, anyOf, const: constant, minimum, maximum }: Schema): string {
   if (constant !== undefined) return String(constant);
-  if (anyOf !== undefined) return anyOf.map(meaning).join(' or ');
+  if (anyOf !== undefined) {
+    const all = anyOf.map(meaning).join(' or ');
+    return description === undefined ? all : `${all}: ${description}`;
+  }
   if (type === 'array')
     return description ?? (items?.properties ? 'list, of' : `list, each: ${meaning(items ?? {})}`);
   if (description !== undefined) return description;

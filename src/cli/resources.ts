@@ -141,6 +141,19 @@ export const resources: readonly Resource[] = [
     ],
   },
   {
+    name: 'external-address-pools',
+    singular: 'external-address-pool',
+    short: ['pool', 'pools', 'eap'],
+    of: 'node',
+    id: 'name',
+    columns: [
+      column('NAME', 'name'),
+      column('PREFIXES', 'prefixes'),
+      count('PORTS IN BLOCK', 'portBlockSize'),
+      ...status,
+    ],
+  },
+  {
     name: 'ports',
     singular: 'port',
     short: [],

@@ -1,78 +1,171 @@
 /**
- * Ends tracked conversations in the network namespace that the calling thread is in, through ctnetlink
- * (linux/netfilter/nfnetlink_conntrack.h). Synchronous, so that it can be used inside inNetns().
+ * The connection tracking of a network namespace through ctnetlink: which sessions there are, how many, how many could not
+ * begin, and their end.
+ *
+ * The kernel keeps the sessions of all namespaces in one table, and goes through all of it for one dump: milliseconds when
+ * it is empty. So a dump is read a piece at a time in a thread of its own, and a slow reader keeps nothing but its socket.
  */
-import koffi from 'koffi';
+import { constants } from 'node:os';
 import { HnvError } from '../errors.ts';
+import { addressBytes } from '../policy/address.ts';
+import {
+  CTA,
+  CTA_IP,
+  CTA_PROTO,
+  CTA_TUPLE,
+  NFGEN_HEADER,
+  readSession,
+  type Session,
+} from './conntrack-messages.ts';
 import { errnoText } from './libbpf.ts';
+import { attribute, attributes, NETLINK_NETFILTER, Netlink, PIECE_BYTES } from './netlink.ts';
+import { inNetns } from './netns.ts';
 
-const AF_NETLINK = 16;
-const SOCK_RAW_CLOEXEC = 0o2000003;
-const NETLINK_NETFILTER = 12;
-/** Subsystem ctnetlink, message IPCTNL_MSG_CT_DELETE: without a tuple, all that the attributes select. */
+const { ENOENT } = constants.errno;
+
+/** Subsystem ctnetlink with IPCTNL_MSG_CT_*. */
+const CT_GET = (1 << 8) | 1;
 const CT_DELETE = (1 << 8) | 2;
-/** NLM_F_REQUEST | NLM_F_ACK */
-const REQUEST_WITH_ANSWER = 5;
-const CTA_MARK = 8;
-const CTA_MARK_MASK = 21;
-/** struct nlmsghdr and struct nfgenmsg, then two attributes of 4 bytes. */
-const HEADER_BYTES = 20;
-const ATTRIBUTE_BYTES = 8;
-const ANSWER_BYTES = 4096;
+const CT_GET_STATS_CPU = (1 << 8) | 4;
+const CT_GET_STATS = (1 << 8) | 5;
+const CTA_STATS_GLOBAL_ENTRIES = 1;
+const CTA_STATS_INSERT_FAILED = 9;
+const CTA_FILTER_FLAGS = { original: 1, reply: 2 } as const;
+const FILTER_BY = { source: 1, destination: 2, protocol: 8, sourcePort: 16, destinationPort: 32 } as const;
+/** Without it the kernel does not take the filter. */
+const NLA_F_NESTED = 0x8000;
+const AF_INET = 2;
+/** Of the 16 bytes of an address, those that are IPv4's begin here. */
+const IPV4_IN_BYTES = 12;
+/** Deletions that are sent at once. */
+const AT_ONCE = 64;
 
-const libc = koffi.load('libc.so.6');
-function bind<F>(prototype: string): F {
-  return libc.func(prototype) as unknown as F;
-}
-const socket = bind<(domain: number, type: number, protocol: number) => number>(
-  'int socket(int domain, int type, int protocol)',
-);
-const send = bind<(fd: number, bytes: Uint8Array, length: number, flags: number) => number>(
-  'intptr_t send(int fd, const void *bytes, size_t length, int flags)',
-);
-const recv = bind<(fd: number, bytes: Uint8Array, length: number, flags: number) => number>(
-  'intptr_t recv(int fd, void *bytes, size_t length, int flags)',
-);
-const close = bind<(fd: number) => number>('int close(int fd)');
-
-/** Headers are in the machine's byte order, which is little endian (see encap/layout.generated.ts), marks in the network's. */
-function deleteMessage(mark: number | undefined): Buffer {
-  const message = Buffer.alloc(mark === undefined ? HEADER_BYTES : HEADER_BYTES + 2 * ATTRIBUTE_BYTES);
-  message.writeUInt32LE(message.length, 0);
-  message.writeUInt16LE(CT_DELETE, 4);
-  message.writeUInt16LE(REQUEST_WITH_ANSWER, 6);
-  const attribute = (at: number, type: number, value: number): void => {
-    message.writeUInt16LE(ATTRIBUTE_BYTES, at);
-    message.writeUInt16LE(type, at + 2);
-    message.writeUInt32BE(value, at + 4);
-  };
-  if (mark !== undefined) {
-    attribute(HEADER_BYTES, CTA_MARK, mark);
-    attribute(HEADER_BYTES + ATTRIBUTE_BYTES, CTA_MARK_MASK, 0xffffffff);
-  }
-  return message;
+/**
+ * What the packets of one direction must have. An address of IPv4 is needed, and for ports the protocol: of IPv6 the kernel leaves out
+ * those that fit (seen on Linux 6.18; `ctnetlink_filter_match_tuple` compares the wrong way round).
+ */
+export interface TupleFilter {
+  source?: string;
+  destination?: string;
+  protocol?: number;
+  sourcePort?: number;
+  destinationPort?: number;
 }
 
-function failed(reason: string): HnvError {
-  return new HnvError('HNV_NETNS', `Cannot end tracked conversations: ${reason}.`);
+/** Sessions that the kernel leaves out of a dump; both parts must fit. */
+export interface SessionFilter {
+  original?: TupleFilter;
+  reply?: TupleFilter;
+}
+
+const number16 = (value: number): Uint8Array => Uint8Array.of(value >> 8, value & 0xff);
+const native32 = (value: number): Buffer => {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32LE(value);
+  return bytes;
+};
+
+function tupleAttribute(type: number, filter: TupleFilter): Buffer {
+  const { source, destination, protocol, sourcePort, destinationPort } = filter;
+  const address = (type: number, text: string): Buffer =>
+    attribute(type, addressBytes(text).subarray(IPV4_IN_BYTES));
+  const ip = [
+    source === undefined ? [] : address(CTA_IP.v4Source, source),
+    destination === undefined ? [] : address(CTA_IP.v4Destination, destination),
+  ].flat();
+  const proto = [
+    protocol === undefined ? [] : attribute(CTA_PROTO.number, Uint8Array.of(protocol)),
+    sourcePort === undefined ? [] : attribute(CTA_PROTO.sourcePort, number16(sourcePort)),
+    destinationPort === undefined ? [] : attribute(CTA_PROTO.destinationPort, number16(destinationPort)),
+  ].flat();
+  return attribute(type, attribute(CTA_TUPLE.ip, ...ip), attribute(CTA_TUPLE.proto, ...proto));
+}
+
+function filterFlags(filter: TupleFilter = {}): number {
+  let flags = 0;
+  for (const [field, flag] of Object.entries(FILTER_BY))
+    if (filter[field as keyof TupleFilter] !== undefined) flags |= flag;
+  return flags;
+}
+
+/** Body of a dump's request. */
+function dumpRequest({ original, reply }: SessionFilter): Buffer {
+  const address = original?.source ?? original?.destination ?? reply?.source ?? reply?.destination;
+  if (address === undefined) return Buffer.alloc(NFGEN_HEADER);
+  return Buffer.concat([
+    Uint8Array.of(AF_INET, 0, 0, 0),
+    attribute(
+      CTA.filter | NLA_F_NESTED,
+      attribute(CTA_FILTER_FLAGS.original, native32(filterFlags(original))),
+      attribute(CTA_FILTER_FLAGS.reply, native32(filterFlags(reply))),
+    ),
+    ...(original === undefined ? [] : [tupleAttribute(CTA.tupleOrig, original)]),
+    ...(reply === undefined ? [] : [tupleAttribute(CTA.tupleReply, reply)]),
+  ]);
 }
 
 /**
- * Makes the kernel forget the conversations that carry the connection mark, all of them when `mark` is undefined. Throws
- * HNV_NETNS.
+ * All sessions of the namespace, some hundred at a time; those that begin or end meanwhile may be among them or not. The
+ * namespace does not go while this is open: leave the loop, or call return(). Throws HNV_NETNS.
  */
-export function forgetConversations(mark: number | undefined): void {
-  const fd = socket(AF_NETLINK, SOCK_RAW_CLOEXEC, NETLINK_NETFILTER);
-  if (fd < 0) throw failed(errnoText(koffi.errno()));
+export async function* sessionsOf(netns: string, filter: SessionFilter = {}): AsyncGenerator<Session[]> {
+  const netlink = inNetns(netns, () => new Netlink(NETLINK_NETFILTER));
   try {
-    const message = deleteMessage(mark);
-    const answer = Buffer.alloc(ANSWER_BYTES);
-    if (send(fd, message, message.length, 0) < 0 || recv(fd, answer, answer.length, 0) < 0)
-      throw failed(errnoText(koffi.errno()));
-    // struct nlmsgerr behind the header: 0 is the acknowledgement.
-    const error = answer.readInt32LE(16);
-    if (error !== 0) throw failed(errnoText(-error));
+    // Most contexts have none at most times, and the kernel would look for long.
+    if (sessionCount(netlink) === 0) return;
+    const buffer = Buffer.allocUnsafeSlow(PIECE_BYTES);
+    await netlink.begin(CT_GET, dumpRequest(filter));
+    for (let isMore = true; isMore; ) {
+      const sessions: Session[] = [];
+      isMore = await netlink.more(buffer, (_type, data, at, end) => {
+        sessions.push(readSession(data, at, end));
+      });
+      if (sessions.length > 0) yield sessions;
+    }
   } finally {
-    close(fd);
+    netlink.close();
   }
+}
+
+/** Ends sessions of the namespace by their keys; those that have ended already are no error. Throws HNV_NETNS. */
+export function endSessions(netns: string, keys: readonly Uint8Array[]): void {
+  if (keys.length === 0) return;
+  const netlink = inNetns(netns, () => new Netlink(NETLINK_NETFILTER));
+  try {
+    for (let from = 0; from < keys.length; from += AT_ONCE)
+      for (const errno of netlink.tell(CT_DELETE, keys.slice(from, from + AT_ONCE)))
+        if (errno !== ENOENT) throw failed('end', errno);
+  } finally {
+    netlink.close();
+  }
+}
+
+function failed(what: string, errno: number): HnvError {
+  return new HnvError('HNV_NETNS', `Cannot ${what} tracked sessions: ${errnoText(errno)}.`);
+}
+
+const STATISTICS_BODY = new Uint8Array(NFGEN_HEADER);
+
+/** How many sessions there are in the namespace that the socket was opened in. Throws HNV_NETNS. */
+export function sessionCount(netlink: Netlink): number {
+  let count = 0;
+  const errno = netlink.ask(CT_GET_STATS, STATISTICS_BODY, (_type, data, at, end) =>
+    attributes(data, at + NFGEN_HEADER, end, (type, from) => {
+      if (type === CTA_STATS_GLOBAL_ENTRIES) count = data.readUInt32BE(from);
+    }),
+  );
+  if (errno !== 0) throw failed('count', errno);
+  return count;
+}
+
+/** How many packets were dropped since the namespace was made because their session found no free translation, or clashed. */
+export function failedInsertions(netlink: Netlink): number {
+  let count = 0;
+  // A message for each processor.
+  netlink.dump(CT_GET_STATS_CPU, STATISTICS_BODY, (_type, data, at, end) =>
+    attributes(data, at + NFGEN_HEADER, end, (type, from) => {
+      if (type === CTA_STATS_INSERT_FAILED) count += data.readUInt32BE(from);
+    }),
+  );
+  return count;
 }

@@ -7,7 +7,7 @@ import { closeSync, existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { HnvError } from '../errors.ts';
 import { BPFFS, bpffsMounted } from './bpffs.ts';
-import { forgetConversations } from './conntrack.ts';
+import { sessionCount } from './conntrack.ts';
 import {
   bpf_map_create,
   bpf_map_update_batch,
@@ -21,6 +21,7 @@ import {
   tcHookSize,
   testRunOptionsSize,
 } from './libbpf.ts';
+import { NETLINK_NETFILTER, Netlink } from './netlink.ts';
 import { inNewNetns } from './netns.ts';
 import { nft } from './nftables.ts';
 import { hasTcx } from './tcx.ts';
@@ -160,7 +161,7 @@ const probes: readonly Probe[] = [
     since: '2.6.14',
     requirement: 'must',
     note: stop,
-    probe: endsConversations,
+    probe: hasConntrackNetlink,
   },
   {
     name: 'macvlan',
@@ -226,11 +227,16 @@ function hasMapType(type: number): boolean {
   return supported(`eBPF map type ${type}`, libbpf_probe_bpf_map_type(type, null));
 }
 
-/** In a namespace of its own, where there is no conversation to end. */
-function endsConversations(): boolean {
+function hasConntrackNetlink(): boolean {
   try {
-    inNewNetns(() => forgetConversations(1));
-    return true;
+    return inNewNetns(() => {
+      const netlink = new Netlink(NETLINK_NETFILTER);
+      try {
+        return sessionCount(netlink) === 0;
+      } finally {
+        netlink.close();
+      }
+    });
   } catch (error) {
     if (error instanceof HnvError) return false;
     throw error;

@@ -14,6 +14,8 @@ export interface IpOptions {
 export interface IpBatchOptions extends IpOptions {
   /** Go on after a command that fails; the error at the end names all that failed. */
   force?: boolean;
+  /** Of what the commands do not say it of; IPv4 when undefined. */
+  family?: 4 | 6;
 }
 
 type Command = readonly string[];
@@ -41,7 +43,8 @@ export async function ipJson<T>(args: Command, options: IpOptions = {}): Promise
  * then ip does not say in which command: the error has ip's message alone.)
  */
 export async function ipBatch(commands: readonly Command[], options: IpBatchOptions = {}): Promise<void> {
-  await runBatch(options.force === true ? ['-force'] : [], commands, options);
+  const family = options.family === undefined ? [] : [`-${options.family}`];
+  await runBatch([...family, ...(options.force === true ? ['-force'] : [])], commands, options);
 }
 
 /** Runs commands that show something, in one `ip -json -batch` process; result i is the array of command i. */

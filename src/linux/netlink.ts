@@ -1,6 +1,7 @@
 /**
  * Netlink sockets of the namespace that the calling thread is in: plain requests and dumps, synchronous, so that they can be
- * used inside inNetns(). What a message means is for the caller; here are only headers and attributes.
+ * used inside inNetns(), and dumps in pieces for what may take longer. What a message means is for the caller; here are only
+ * headers and attributes.
  */
 import { closeSync } from 'node:fs';
 import { constants } from 'node:os';
@@ -19,18 +20,17 @@ const bind = libc.func('int bind(int fd, const void *address, unsigned int lengt
   address: Uint8Array,
   length: number,
 ) => number;
-const send = libc.func('long send(int fd, const void *buffer, size_t length, int flags)') as unknown as (
-  fd: number,
-  buffer: Uint8Array,
-  length: number,
-  flags: number,
-) => number | bigint;
-const recv = libc.func('long recv(int fd, void *buffer, size_t length, int flags)') as unknown as (
-  fd: number,
-  buffer: Uint8Array,
-  length: number,
-  flags: number,
-) => number | bigint;
+type Transfer = [fd: number, buffer: Uint8Array, length: number, flags: number];
+interface TransferCall {
+  (...transfer: Transfer): number | bigint;
+  async(...transfer: [...Transfer, done: (error: Error | null, length: number | bigint) => void]): void;
+}
+const send = libc.func(
+  'long send(int fd, const void *buffer, size_t length, int flags)',
+) as unknown as TransferCall;
+const recv = libc.func(
+  'long recv(int fd, void *buffer, size_t length, int flags)',
+) as unknown as TransferCall;
 
 const setsockopt = libc.func(
   'int setsockopt(int fd, int level, int option, const void *value, unsigned int length)',
@@ -50,6 +50,7 @@ export const NETLINK_ROUTE = 0;
 export const NETLINK_NETFILTER = 12;
 
 const NLM_F_REQUEST = 1;
+const NLM_F_ACK = 4;
 const NLM_F_DUMP = 0x300;
 /** What changed while it was dumped may be missing, or there twice. */
 const NLM_F_DUMP_INTR = 0x10;
@@ -62,7 +63,7 @@ const ATTRIBUTE_HEADER = 4;
 /** NLA_F_NESTED and NLA_F_NET_BYTEORDER are no part of the type. */
 const ATTRIBUTE_TYPE = 0x3fff;
 /** The kernel makes no larger message about one object, and packs dumps into pieces of at most 32 KiB. */
-const BUFFER_BYTES = 64 * 1024;
+export const PIECE_BYTES = 64 * 1024;
 
 const aligned = (length: number): number => (length + 3) & ~3;
 
@@ -82,6 +83,25 @@ export function attributes(
     take(data.readUInt16LE(next + 2) & ATTRIBUTE_TYPE, next + ATTRIBUTE_HEADER, next + length);
     next += aligned(length);
   }
+}
+
+/** An attribute, padded to four bytes; `value` may be other attributes. */
+export function attribute(type: number, ...value: Uint8Array[]): Buffer {
+  const length = ATTRIBUTE_HEADER + value.reduce((sum, part) => sum + part.length, 0);
+  const bytes = Buffer.alloc(aligned(length));
+  bytes.writeUInt16LE(length, 0);
+  bytes.writeUInt16LE(type, 2);
+  let at = ATTRIBUTE_HEADER;
+  for (const part of value) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
+}
+
+/** An attribute with a text, which ends with 0. */
+export function textAttribute(type: number, value: string): Buffer {
+  return attribute(type, Buffer.from(`${value}\0`, 'latin1'));
 }
 
 function failure(operation: string, errno: number): HnvError {
@@ -113,12 +133,41 @@ export function netlinkReceive(fd: number, buffer: Buffer): number {
   }
 }
 
+/** Calls that wait in a thread of libuv's: one at a time, for it has four of them for everybody. */
+let lastCall: Promise<unknown> = Promise.resolve();
+
+function inThread(call: TransferCall, ...transfer: Transfer): Promise<number> {
+  const result = lastCall.then(
+    () =>
+      new Promise<number>((resolve, reject) => {
+        call.async(...transfer, (error, length) => {
+          if (error !== null) reject(error);
+          else resolve(length < 0 ? -koffi.errno() : Number(length));
+        });
+      }),
+  );
+  lastCall = result.then(
+    () => undefined,
+    () => undefined,
+  );
+  return result;
+}
+
+function message(type: number, flags: number, sequence: number, body: Uint8Array): Buffer {
+  const bytes = Buffer.alloc(aligned(MESSAGE_HEADER + body.length));
+  bytes.writeUInt32LE(MESSAGE_HEADER + body.length, 0);
+  bytes.writeUInt16LE(type, 4);
+  bytes.writeUInt16LE(flags, 6);
+  bytes.writeUInt32LE(sequence, 8);
+  bytes.set(body, MESSAGE_HEADER);
+  return bytes;
+}
+
 /** A conversation with the kernel about one namespace: that in which it was opened. */
 export class Netlink {
   readonly #fd: number;
-  readonly #request = Buffer.alloc(256);
   /** Shared: whoever reads is done with it before anybody else can read. */
-  static readonly #answer = Buffer.alloc(BUFFER_BYTES);
+  static readonly #answer = Buffer.alloc(PIECE_BYTES);
 
   constructor(protocol: number) {
     this.#fd = netlinkSocket(protocol, 0, true);
@@ -133,8 +182,31 @@ export class Netlink {
    * Asks for one object, and hands it to `take`. Answers the error number of the kernel's refusal, ENODEV for example, or 0.
    */
   ask(type: number, body: Uint8Array, take: TakeMessage): number {
-    this.#send(type, NLM_F_REQUEST, body);
+    this.#send(message(type, NLM_F_REQUEST, 0, body));
     return this.#receive(take).errno;
+  }
+
+  /**
+   * Tells the kernel to do something with each of `bodies`, at most 64, at once. Answers the error numbers of its refusals;
+   * what it has done is not among them.
+   */
+  tell(type: number, bodies: readonly Uint8Array[]): number[] {
+    const last = bodies.length;
+    if (last === 0) return [];
+    this.#send(
+      Buffer.concat(
+        bodies.map((body, index) => {
+          const flags = index + 1 === last ? NLM_F_REQUEST | NLM_F_ACK : NLM_F_REQUEST;
+          return message(type, flags, index + 1, body);
+        }),
+      ),
+    );
+    const refusals: number[] = [];
+    for (;;) {
+      const { errno, sequence } = this.#receive(() => undefined);
+      if (errno !== 0) refusals.push(errno);
+      if (sequence === last) return refusals;
+    }
   }
 
   /**
@@ -142,7 +214,7 @@ export class Netlink {
    * before nor the one after.
    */
   dump(type: number, body: Uint8Array, take: TakeMessage): boolean {
-    this.#send(type, NLM_F_REQUEST | NLM_F_DUMP, body);
+    this.#send(message(type, NLM_F_REQUEST | NLM_F_DUMP, 0, body));
     let isWhole = true;
     for (;;) {
       const { isDone, isInterrupted, errno } = this.#receive(take);
@@ -152,33 +224,63 @@ export class Netlink {
     }
   }
 
-  #send(type: number, flags: number, body: Uint8Array): void {
-    const length = MESSAGE_HEADER + body.length;
-    this.#request.fill(0, 0, MESSAGE_HEADER);
-    this.#request.writeUInt32LE(length, 0);
-    this.#request.writeUInt16LE(type, 4);
-    this.#request.writeUInt16LE(flags, 6);
-    this.#request.set(body, MESSAGE_HEADER);
-    while (Number(send(this.#fd, this.#request, length, 0)) < 0)
+  /**
+   * Begins a dump that more() reads. The kernel looks for the first piece at once, which may take long where it goes through
+   * what belongs to all namespaces: not on the event loop.
+   */
+  async begin(type: number, body: Uint8Array): Promise<void> {
+    const bytes = message(type, NLM_F_REQUEST | NLM_F_DUMP, 0, body);
+    const sent = await inThread(send, this.#fd, bytes, bytes.length, 0);
+    if (sent < 0) throw failure('send', -sent);
+  }
+
+  /**
+   * Hands the next piece of a dump to `take`, from a buffer of the caller's; false when it was the last. The kernel makes
+   * no more of them than are asked for. Throws HNV_INTERNAL when the kernel refuses.
+   */
+  async more(buffer: Buffer, take: TakeMessage): Promise<boolean> {
+    const length = await inThread(recv, this.#fd, buffer, buffer.length, 0);
+    if (length < 0) throw failure('recv', -length);
+    const { isDone, errno } = read(buffer, length, take);
+    if (errno !== 0) throw failure('request', errno);
+    return !isDone;
+  }
+
+  #send(bytes: Uint8Array): void {
+    while (Number(send(this.#fd, bytes, bytes.length, 0)) < 0)
       if (koffi.errno() !== EINTR) throw failure('send', koffi.errno());
   }
 
-  #receive(take: TakeMessage): { isDone: boolean; isInterrupted: boolean; errno: number } {
+  #receive(take: TakeMessage): Piece {
     const data = Netlink.#answer;
     const length = netlinkReceive(this.#fd, data);
     if (length < 0) throw failure('recv', -length);
-    let isInterrupted = false;
-    for (let at = 0; at + MESSAGE_HEADER <= length; ) {
-      const size = data.readUInt32LE(at);
-      const type = data.readUInt16LE(at + 4);
-      if (size < MESSAGE_HEADER) break;
-      if ((data.readUInt16LE(at + 6) & NLM_F_DUMP_INTR) !== 0) isInterrupted = true;
-      if (type === NLMSG_DONE) return { isDone: true, isInterrupted, errno: 0 };
-      if (type === NLMSG_ERROR)
-        return { isDone: true, isInterrupted, errno: -data.readInt32LE(at + MESSAGE_HEADER) };
-      take(type, data, at + MESSAGE_HEADER, at + size);
-      at += aligned(size);
-    }
-    return { isDone: false, isInterrupted, errno: 0 };
+    return read(data, length, take);
   }
+}
+
+interface Piece {
+  isDone: boolean;
+  isInterrupted: boolean;
+  errno: number;
+  /** Of the message that ended it, when it is about one. */
+  sequence: number;
+}
+
+/** What was received at once. */
+function read(data: Buffer, length: number, take: TakeMessage): Piece {
+  let isInterrupted = false;
+  for (let at = 0; at + MESSAGE_HEADER <= length; ) {
+    const size = data.readUInt32LE(at);
+    const type = data.readUInt16LE(at + 4);
+    const sequence = data.readUInt32LE(at + 8);
+    if (size < MESSAGE_HEADER) break;
+    if ((data.readUInt16LE(at + 6) & NLM_F_DUMP_INTR) !== 0) isInterrupted = true;
+    if (type === NLMSG_DONE) return { isDone: true, isInterrupted, errno: 0, sequence };
+    if (type === NLMSG_ERROR)
+      return { isDone: true, isInterrupted, errno: -data.readInt32LE(at + MESSAGE_HEADER), sequence };
+    take(type, data, at + MESSAGE_HEADER, at + size);
+    at += aligned(size);
+  }
+  return { isDone: false, isInterrupted, errno: 0, sequence: 0 };
 }

@@ -23,7 +23,8 @@ const unshare = libc.func('int unshare(int flags)') as unknown as (flags: number
 const home = openSync('/proc/thread-self/ns/net', 'r');
 let inside: string | undefined;
 
-function pathOf(name: string): string {
+/** The file of the named namespace, whether it is there or not. Throws HNV_NETNS when the name is none. */
+export function netnsPath(name: string): string {
   if (name === '' || name === '.' || name === '..' || name.includes('/') || name.includes('\0'))
     throw new HnvError('HNV_NETNS', `${JSON.stringify(name)} is not the name of a network namespace.`);
   return join(DIRECTORY, name);
@@ -35,7 +36,7 @@ function pathOf(name: string): string {
  * to be nested.
  */
 export function inNetns<T>(name: string, fn: () => T): T {
-  const path = pathOf(name);
+  const path = netnsPath(name);
   refuseNesting(name);
   let fd: number;
   try {
@@ -102,7 +103,7 @@ export function netnsNames(prefix: string): string[] {
 /** Whether there is a namespace of that name; a bare file, left by a creation that was cut short, is none. */
 export function netnsExists(name: string): boolean {
   try {
-    return statfsSync(pathOf(name)).type === NSFS_MAGIC;
+    return statfsSync(netnsPath(name)).type === NSFS_MAGIC;
   } catch (error) {
     if (error instanceof HnvError) throw error;
     return false;
@@ -112,5 +113,5 @@ export function netnsExists(name: string): boolean {
 /** The inode number that identifies the namespace as long as it lives. */
 export function netnsInode(name: string): bigint {
   if (!netnsExists(name)) throw new HnvError('HNV_NETNS', `There is no network namespace ${name}.`);
-  return statSync(pathOf(name), { bigint: true }).ino;
+  return statSync(netnsPath(name), { bigint: true }).ino;
 }

@@ -15,7 +15,7 @@ export const IFLA = { mac: 1, name: 3, mtu: 4, below: 5, families: 26, extra: 29
 /** IFLA_INET_CONF; IFLA_INET6_CONF and IFLA_INET6_ADDR_GEN_MODE. */
 const FAMILY = { settings4: 1, settings6: 2, generation6: 8 } as const;
 /** Places in these arrays (IPV4_DEVCONF_* of linux/ip.h, less 1; DEVCONF_* of linux/ipv6.h), as under /proc/sys. */
-const SETTINGS4 = { accept_redirects: 3, send_redirects: 5, rp_filter: 7 } as const;
+const SETTINGS4 = { accept_redirects: 3, send_redirects: 5, rp_filter: 7, accept_local: 22 } as const;
 const SETTINGS6 = {
   accept_ra: 3,
   accept_redirects: 4,
@@ -28,6 +28,7 @@ const RTA = {
   ...{ destination: 1, link: 4, gateway: 5, metric: 6, source: 7, metrics: 8, multipath: 9 },
   ...{ table: 15, via: 18, nexthop: 30 },
 } as const;
+const FRA = { destination: 1, source: 2, link: 3, priority: 6, table: 15 } as const;
 const NDA = { destination: 1, mac: 2, protocol: 12 } as const;
 
 const IFF_UP = 1;
@@ -208,6 +209,36 @@ export function readNeighbour(data: Buffer, at: number, end: number): NetNeighbo
     if (type === NDA.destination) found.address = address(data, from, to);
     else if (type === NDA.mac) found.mac = mac(data, from, to);
     else if (type === NDA.protocol) found.protocol = data[from] ?? 0;
+  });
+  return found;
+}
+
+/** A rule of which routing table is looked into (ip-rule(8)). */
+export interface NetRule {
+  family: 4 | 6;
+  /** 0 is the first. */
+  priority: number;
+  table: number;
+  /** Interface that the packets come from. */
+  link?: string;
+  /** What else the packets must have, or is done to them. */
+  isPeculiar: boolean;
+}
+
+const FR_ACT_TO_TBL = 1;
+
+export function readRule(data: Buffer, at: number, end: number): NetRule {
+  const found: NetRule = {
+    family: data[at] === AF_INET ? 4 : 6,
+    priority: 0,
+    table: data[at + 4] ?? 0,
+    isPeculiar: data[at + 7] !== FR_ACT_TO_TBL || data[at + 3] !== 0,
+  };
+  attributes(data, at + 12, end, (type, from, to) => {
+    if (type === FRA.link) found.link = data.toString('latin1', from, to - 1);
+    else if (type === FRA.priority) found.priority = data.readUInt32LE(from);
+    else if (type === FRA.table) found.table = data.readUInt32LE(from);
+    else if (type === FRA.destination || type === FRA.source) found.isPeculiar = true;
   });
   return found;
 }

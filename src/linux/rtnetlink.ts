@@ -16,6 +16,7 @@ import {
   type NetLink,
   type NetNeighbour,
   type NetRoute,
+  type NetRule,
   type NetSettings,
   readAddress,
   readLink,
@@ -23,6 +24,7 @@ import {
   readNeighbour,
   readPermanentNeighbour,
   readRoute,
+  readRule,
 } from './rtnetlink-messages.ts';
 
 const { ENODEV } = constants.errno;
@@ -31,6 +33,7 @@ const RTM_GETLINK = 18;
 const RTM_GETADDR = 22;
 const RTM_GETROUTE = 26;
 const RTM_GETNEIGH = 30;
+const RTM_GETRULE = 34;
 const RTM_GETNETCONF = 82;
 
 const NETCONFA = { ifindex: 1, forwarding: 2, rp_filter: 3 } as const;
@@ -120,16 +123,25 @@ export class RouteNetlink {
     return this.#all(RTM_GETADDR, body, readAddress);
   }
 
-  /** Routes of the main table that are not the kernel's own; those of one protocol, when it is not 0. */
-  routes(protocol = 0): NetRoute[] {
+  /** Routes of a table (the main one) that are not the kernel's own; those of one protocol, when it is not 0. */
+  routes(protocol = 0, table = RT_TABLE_MAIN): NetRoute[] {
     const body = Buffer.alloc(12);
-    body[4] = RT_TABLE_MAIN;
+    body[4] = table;
     body[5] = protocol;
     const found = [AF_INET, AF_INET6].flatMap((family) => {
       body[0] = family;
       return this.#all(RTM_GETROUTE, body, readRoute);
     });
-    return found.filter((route) => route.table === RT_TABLE_MAIN && route.protocol !== RTPROT_KERNEL);
+    return found.filter((route) => route.table === table && route.protocol !== RTPROT_KERNEL);
+  }
+
+  /** Rules of which table is looked into, of both families, in their order. */
+  rules(): NetRule[] {
+    const body = Buffer.alloc(12);
+    return [AF_INET, AF_INET6].flatMap((family) => {
+      body[0] = family;
+      return this.#all(RTM_GETRULE, body, readRule);
+    });
   }
 
   permanentNeighbours(): NetNeighbour[] {

@@ -1,6 +1,6 @@
 /** How many packets the NAT ruleset of a routing context dropped: the counter of the last rule of the chain `leaving`. */
 
-import { attributes, NETLINK_NETFILTER, Netlink } from '../linux/netlink.ts';
+import { attributes, NETLINK_NETFILTER, Netlink, textAttribute } from '../linux/netlink.ts';
 import { inNetns } from '../linux/netns.ts';
 import { natTable } from './ruleset.ts';
 
@@ -24,8 +24,8 @@ export function contextDrops(netns: string): number {
   let packets = 0;
   const body = Buffer.concat([
     Buffer.from([NFPROTO_INET, 0, 0, 0]),
-    text(RULE_TABLE, natTable.table),
-    text(RULE_CHAIN, 'leaving'),
+    textAttribute(RULE_TABLE, natTable.table),
+    textAttribute(RULE_CHAIN, 'leaving'),
   ]);
   try {
     netlink.dump(GET_RULE, body, (_type, data, at, end) => {
@@ -68,14 +68,4 @@ function inside(
   attributes(data, at, end, (type, from, to) => {
     if (type === wanted) take(from, to);
   });
-}
-
-/** An attribute with a text, which ends with 0 and is padded to four bytes. */
-function text(type: number, value: string): Buffer {
-  const length = 4 + value.length + 1;
-  const attribute = Buffer.alloc((length + 3) & ~3);
-  attribute.writeUInt16LE(length, 0);
-  attribute.writeUInt16LE(type, 2);
-  attribute.write(value, 4, 'latin1');
-  return attribute;
 }

@@ -77,6 +77,20 @@ export type DomainCounters = {
     drops: {
         [key: string]: number;
     };
+    /** of the routing context that this node has of the routing domain */
+    nat?: {
+        /** that there are now */
+        sessions: number;
+        /** sessions that could not begin since the routing context was made */
+        refused: {
+            /** there were maxSessions */
+            limit: number;
+            /** no external port was free */
+            ports: number;
+            /** the external port was bound to another inside host */
+            bindings: number;
+        };
+    };
 };
 export type VirtualSubnetResource = {
     /** Virtual Subnet ID, 4096 to 16777214, unique in the datacenter */
@@ -178,12 +192,34 @@ export type Gateway = {
 export type NatResource = {
     /** GUID in lower case, 8-4-4-4-12 hexadecimal digits */
     rdid: string;
+    /** addresses that the inside has outside, each whole or a block of its ports; "auto": one from an external address pool */
     externalAddresses: {
         /** IPv4 or IPv6 address */
         ipAddress: string;
+        /** first TCP and UDP port and ICMP identifier of the block that this routing domain has of the address; without portStart and portEnd it has the whole address, with all protocols */
         portStart?: number;
+        /** last of the block */
         portEnd?: number;
+    }[] | "auto";
+    /** external address pool for "auto"; without it the first, by name, that has room */
+    pool?: string;
+    /** what "auto" has given; kept as long as the pool has it. Who writes it asks for it, and gets it if it is free */
+    allocatedAddress?: {
+        /** IPv4 or IPv6 address */
+        ipAddress: string;
+        /** first TCP and UDP port and ICMP identifier of the block that this routing domain has of the address; without portStart and portEnd it has the whole address, with all protocols */
+        portStart?: number;
+        /** last of the block */
+        portEnd?: number;
+    };
+    /** IPv6 prefixes whose hosts are reached from outside without address and port translation */
+    externalPrefixes: {
+        /** IPv6 prefix that is routed to this domain from outside */
+        prefix: string;
+        /** IPv6 prefix inside that `prefix` stands for outside (NPTv6, RFC 6296); without it addresses stay as they are */
+        internalPrefix?: string;
     }[];
+    /** ports of external addresses that lead to inside hosts */
     staticMappings: {
         protocol: "tcp" | "udp";
         /** IPv4 or IPv6 address */
@@ -195,15 +231,68 @@ export type NatResource = {
         /** IPv4 or IPv6 prefix, address/length */
         remoteExternalIpAddressPrefix?: string;
     }[];
+    /** whole external addresses that stand for one inside host each */
+    oneToOne: {
+        /** IPv4 or IPv6 address */
+        externalIpAddress: string;
+        /** IPv4 or IPv6 address */
+        internalIpAddress: string;
+    }[];
+    /** how long silent sessions are kept */
+    timeouts: {
+        /** seconds that a silent session is kept: an ICMP query (RFC 5508 REQ-2) */
+        icmp: number;
+        /** seconds that a silent session is kept: an established TCP connection (RFC 5382 REQ-5) */
+        tcpEstablished: number;
+        /** seconds that a silent session is kept: a TCP connection that begins or ends (RFC 5382 REQ-5) */
+        tcpTransient: number;
+        /** seconds that a silent session is kept: a UDP session (RFC 4787 REQ-5) */
+        udp: number;
+    };
+    /** who may send to the ports that sessions have outside */
+    filtering: {
+        /** from whom packets are let in to a port that a session has outside (RFC 4787 section 5) */
+        tcp: "endpointIndependent" | "addressDependent" | "addressAndPortDependent";
+        /** from whom packets are let in to a port that a session has outside (RFC 4787 section 5) */
+        udp: "endpointIndependent" | "addressDependent" | "addressAndPortDependent";
+    };
+    /** who hands over what is for an external address of this node: the node itself, or the router on the uplink */
+    hairpinning: "local" | "external";
+    /** protocols whose messages are translated too, in sessions to their well-known ports; only with whole external addresses */
+    algs: ("ftp" | "sip")[];
+    /** most sessions at a time; without it the domain has no limit of its own */
+    maxSessions?: number;
     status: Status;
 };
 export type Nat = {
-    externalAddresses: {
+    /** addresses that the inside has outside, each whole or a block of its ports; "auto": one from an external address pool */
+    externalAddresses?: {
         /** IPv4 or IPv6 address */
         ipAddress: string;
+        /** first TCP and UDP port and ICMP identifier of the block that this routing domain has of the address; without portStart and portEnd it has the whole address, with all protocols */
         portStart?: number;
+        /** last of the block */
         portEnd?: number;
+    }[] | "auto";
+    /** external address pool for "auto"; without it the first, by name, that has room */
+    pool?: string;
+    /** what "auto" has given; kept as long as the pool has it. Who writes it asks for it, and gets it if it is free */
+    allocatedAddress?: {
+        /** IPv4 or IPv6 address */
+        ipAddress: string;
+        /** first TCP and UDP port and ICMP identifier of the block that this routing domain has of the address; without portStart and portEnd it has the whole address, with all protocols */
+        portStart?: number;
+        /** last of the block */
+        portEnd?: number;
+    };
+    /** IPv6 prefixes whose hosts are reached from outside without address and port translation */
+    externalPrefixes?: {
+        /** IPv6 prefix that is routed to this domain from outside */
+        prefix: string;
+        /** IPv6 prefix inside that `prefix` stands for outside (NPTv6, RFC 6296); without it addresses stay as they are */
+        internalPrefix?: string;
     }[];
+    /** ports of external addresses that lead to inside hosts */
     staticMappings?: {
         protocol: "tcp" | "udp";
         /** IPv4 or IPv6 address */
@@ -215,6 +304,81 @@ export type Nat = {
         /** IPv4 or IPv6 prefix, address/length */
         remoteExternalIpAddressPrefix?: string;
     }[];
+    /** whole external addresses that stand for one inside host each */
+    oneToOne?: {
+        /** IPv4 or IPv6 address */
+        externalIpAddress: string;
+        /** IPv4 or IPv6 address */
+        internalIpAddress: string;
+    }[];
+    /** how long silent sessions are kept */
+    timeouts?: {
+        /** seconds that a silent session is kept: an ICMP query (RFC 5508 REQ-2) */
+        icmp?: number;
+        /** seconds that a silent session is kept: an established TCP connection (RFC 5382 REQ-5) */
+        tcpEstablished?: number;
+        /** seconds that a silent session is kept: a TCP connection that begins or ends (RFC 5382 REQ-5) */
+        tcpTransient?: number;
+        /** seconds that a silent session is kept: a UDP session (RFC 4787 REQ-5) */
+        udp?: number;
+    };
+    /** who may send to the ports that sessions have outside */
+    filtering?: {
+        /** from whom packets are let in to a port that a session has outside (RFC 4787 section 5) */
+        tcp?: "endpointIndependent" | "addressDependent" | "addressAndPortDependent";
+        /** from whom packets are let in to a port that a session has outside (RFC 4787 section 5) */
+        udp?: "endpointIndependent" | "addressDependent" | "addressAndPortDependent";
+    };
+    /** who hands over what is for an external address of this node: the node itself, or the router on the uplink */
+    hairpinning?: "local" | "external";
+    /** protocols whose messages are translated too, in sessions to their well-known ports; only with whole external addresses */
+    algs?: ("ftp" | "sip")[];
+    /** most sessions at a time; without it the domain has no limit of its own */
+    maxSessions?: number;
+};
+export type NatSession = {
+    /** tcp, udp, icmp, icmpv6, sctp, gre, esp, ah, or its number */
+    protocol: string;
+    /** which side began; hairpin: both are inside, and meet at an external address */
+    direction: "outbound" | "inbound" | "hairpin";
+    /** the inside host, of a hairpin session that which began; absent when the gateway itself answers */
+    internalAddress?: string;
+    internalPort?: number;
+    /** what the inside host is outside; absent with prefix translation */
+    externalAddress?: string;
+    externalPort?: number;
+    /** the other side as the inside host knows it */
+    remoteAddress: string;
+    remotePort?: number;
+    /** of hairpin: the inside host behind remoteAddress */
+    remoteInternalAddress?: string;
+    remoteInternalPort?: number;
+    /** identifier of an ICMP query, inside */
+    icmpId?: number;
+    /** the same outside */
+    externalIcmpId?: number;
+    /** of TCP */
+    state?: "synSent" | "synReceived" | "established" | "finWait" | "closeWait" | "lastAck" | "timeWait" | "close" | "synSent2";
+    started?: string;
+    /** until it ends when nothing comes */
+    timeoutSeconds: number;
+    /** both sides have spoken: it is not ended for want of room */
+    assured: boolean;
+    /** by the inside host */
+    sent?: {
+        packets: number;
+        /** from the IP header on */
+        bytes: number;
+    };
+    /** to the inside host */
+    received?: {
+        packets: number;
+        /** from the IP header on */
+        bytes: number;
+    };
+};
+export type NatSessionList = {
+    items: NatSession[];
 };
 export type ProviderAddressResource = {
     /** IP address */
@@ -268,6 +432,26 @@ export type ProviderRoute = {
     nextHop: string;
     metric?: number;
 };
+export type ExternalAddressPoolResource = {
+    /** 1 to 64 of A-Z a-z 0-9 . _ : -, beginning with a letter or digit */
+    name: string;
+    /** IPv4 or IPv6 prefixes, all addresses of which are given out, the first and the last ones too, so none that the uplink or its routers have; at most 65,536 in all */
+    prefixes: string[];
+    /** ports of each block that addresses are shared in, from port 1024 on; without it each address is given out whole */
+    portBlockSize?: number;
+    status: Status;
+};
+export type ExternalAddressPoolList = {
+    items: ExternalAddressPoolResource[];
+    /** cursor of the next page; absent on the last one */
+    next?: string;
+};
+export type ExternalAddressPool = {
+    /** IPv4 or IPv6 prefixes, all addresses of which are given out, the first and the last ones too, so none that the uplink or its routers have; at most 65,536 in all */
+    prefixes: string[];
+    /** ports of each block that addresses are shared in, from port 1024 on; without it each address is given out whole */
+    portBlockSize?: number;
+};
 export type PortResource = {
     /** name of a network interface: 1 to 15 of printable ASCII without blank, slash and colon */
     "interface": string;
@@ -317,6 +501,14 @@ export type PolicyProviderRoute = {
     /** IPv4 or IPv6 address */
     nextHop: string;
     metric?: number;
+};
+export type PolicyExternalAddressPool = {
+    /** 1 to 64 of A-Z a-z 0-9 . _ : -, beginning with a letter or digit */
+    name: string;
+    /** IPv4 or IPv6 prefixes, all addresses of which are given out, the first and the last ones too, so none that the uplink or its routers have; at most 65,536 in all */
+    prefixes: string[];
+    /** ports of each block that addresses are shared in, from port 1024 on; without it each address is given out whole */
+    portBlockSize?: number;
 };
 export type PolicyVirtualSubnet = {
     /** Virtual Subnet ID, 4096 to 16777214, unique in the datacenter */
@@ -381,6 +573,7 @@ export type PolicyPort = {
 export type PolicyDocument = {
     providerAddresses?: PolicyProviderAddress[];
     providerRoutes?: PolicyProviderRoute[];
+    externalAddressPools?: PolicyExternalAddressPool[];
     routingDomains?: PolicyRoutingDomain[];
     ports?: PolicyPort[];
 };
@@ -502,13 +695,13 @@ export type NodeEvent = {
     /** resume after it with Last-Event-ID or ?since= */
     id: string;
     at: string;
-    /** resource: a write was committed; policy: a whole policy was; status: what the kernel has of a resource changed; drift: the kernel was not as programmed; reset: events before this one are lost, read the resources anew */
-    "type": "resource" | "policy" | "status" | "drift" | "reset";
+    /** resource: a write was committed; policy: a whole policy was; status: what the kernel has of a resource changed; drift: the kernel was not as programmed; nat: NAT refuses sessions; reset: events before this one are lost, read the resources anew */
+    "type": "resource" | "policy" | "status" | "drift" | "nat" | "reset";
     /** GUID in lower case, 8-4-4-4-12 hexadecimal digits */
     routingDomainId?: string;
     /** path of the resource that it is about */
     path?: string;
-    /** resource: created, changed, deleted; status: the state; drift: found, mended */
+    /** resource: created, changed, deleted; status: the state; drift: found, mended; nat: refusing, recovered */
     what?: string;
     /** why, or what was found, as a sentence */
     reason?: string;
@@ -1865,6 +2058,55 @@ export function deleteNat({ wait, rdid, ifMatch }: {
     });
 }
 /**
+ * List the NAT sessions of a routing domain on this node
+ */
+export function listNatSessions({ protocol, direction, internalAddress, internalPort, externalAddress, externalPort, remoteAddress, remotePort, state, limit, rdid }: {
+    protocol?: string;
+    direction?: "outbound" | "inbound" | "hairpin";
+    internalAddress?: string;
+    internalPort?: number;
+    externalAddress?: string;
+    externalPort?: number;
+    remoteAddress?: string;
+    remotePort?: number;
+    state?: "synSent" | "synReceived" | "established" | "finWait" | "closeWait" | "lastAck" | "timeWait" | "close" | "synSent2";
+    limit?: number;
+    rdid: string;
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: NatSessionList;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 404;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>(`/v1/routing-domains/${encodeURIComponent(rdid)}/nat/sessions${QS.query(QS.explode({
+        protocol,
+        direction,
+        internalAddress,
+        internalPort,
+        externalAddress,
+        externalPort,
+        remoteAddress,
+        remotePort,
+        state,
+        limit
+    }))}`, {
+        ...opts
+    });
+}
+/**
  * List provider addresses
  */
 export function listProviderAddress({ limit, cursor }: {
@@ -2316,6 +2558,233 @@ export function deleteProviderRoute({ wait, id, ifMatch }: {
     });
 }
 /**
+ * List external address pools
+ */
+export function listExternalAddressPool({ limit, cursor }: {
+    limit?: number;
+    cursor?: string;
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: ExternalAddressPoolList;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 403;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>(`/v1/external-address-pools${QS.query(QS.explode({
+        limit,
+        cursor
+    }))}`, {
+        ...opts
+    });
+}
+/**
+ * Read a external address pool
+ */
+export function getExternalAddressPool({ name, ifNoneMatch }: {
+    name: string;
+    ifNoneMatch?: string;
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: ExternalAddressPoolResource;
+    } | {
+        status: 304;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 403;
+        data: Problem;
+    } | {
+        status: 404;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>(`/v1/external-address-pools/${encodeURIComponent(name)}`, {
+        ...opts,
+        headers: oazapfts.mergeHeaders(opts?.headers, {
+            "if-none-match": ifNoneMatch
+        })
+    });
+}
+/**
+ * Create or replace a external address pool
+ */
+export function putExternalAddressPool({ wait, name, ifMatch, ifNoneMatch, externalAddressPool }: {
+    wait?: string;
+    name: string;
+    ifMatch?: string;
+    ifNoneMatch?: string;
+    externalAddressPool: ExternalAddressPool;
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: ExternalAddressPoolResource;
+    } | {
+        status: 201;
+        data: ExternalAddressPoolResource;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 403;
+        data: Problem;
+    } | {
+        status: 409;
+        data: Problem;
+    } | {
+        status: 412;
+        data: Problem;
+    } | {
+        status: 413;
+        data: Problem;
+    } | {
+        status: 415;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>(`/v1/external-address-pools/${encodeURIComponent(name)}${QS.query(QS.explode({
+        wait
+    }))}`, oazapfts.json({
+        ...opts,
+        method: "PUT",
+        body: externalAddressPool,
+        headers: oazapfts.mergeHeaders(opts?.headers, {
+            "if-match": ifMatch,
+            "if-none-match": ifNoneMatch
+        })
+    }));
+}
+/**
+ * Change fields of a external address pool (JSON Merge Patch, RFC 7396)
+ */
+export function patchExternalAddressPool({ wait, name, ifMatch, body }: {
+    wait?: string;
+    name: string;
+    ifMatch?: string;
+    body: {};
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: ExternalAddressPoolResource;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 403;
+        data: Problem;
+    } | {
+        status: 404;
+        data: Problem;
+    } | {
+        status: 409;
+        data: Problem;
+    } | {
+        status: 412;
+        data: Problem;
+    } | {
+        status: 413;
+        data: Problem;
+    } | {
+        status: 415;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>(`/v1/external-address-pools/${encodeURIComponent(name)}${QS.query(QS.explode({
+        wait
+    }))}`, oazapfts.json({
+        ...opts,
+        method: "PATCH",
+        body,
+        headers: oazapfts.mergeHeaders(opts?.headers, {
+            "if-match": ifMatch
+        })
+    }));
+}
+/**
+ * Remove a external address pool
+ */
+export function deleteExternalAddressPool({ wait, name, ifMatch }: {
+    wait?: string;
+    name: string;
+    ifMatch?: string;
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 204;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 403;
+        data: Problem;
+    } | {
+        status: 404;
+        data: Problem;
+    } | {
+        status: 409;
+        data: Problem;
+    } | {
+        status: 412;
+        data: Problem;
+    } | {
+        status: 413;
+        data: Problem;
+    } | {
+        status: 415;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>(`/v1/external-address-pools/${encodeURIComponent(name)}${QS.query(QS.explode({
+        wait
+    }))}`, {
+        ...opts,
+        method: "DELETE",
+        headers: oazapfts.mergeHeaders(opts?.headers, {
+            "if-match": ifMatch
+        })
+    });
+}
+/**
  * List ports
  */
 export function listPort({ limit, cursor }: {
@@ -2740,7 +3209,7 @@ export function getReadiness(opts?: Oazapfts.RequestOpts) {
 export function followEvents({ since, routingDomainId, $type, lastEventId }: {
     since?: string;
     routingDomainId?: string;
-    $type?: "resource" | "policy" | "status" | "drift" | "reset";
+    $type?: "resource" | "policy" | "status" | "drift" | "nat" | "reset";
     lastEventId?: string;
 }, opts?: Oazapfts.RequestOpts) {
     return oazapfts.fetchJson<{

@@ -133,7 +133,7 @@ export class Conformance {
     const type = answer.headers.get('content-type')?.split(';')[0] ?? 'no type';
     const media = content[type];
     if (media === undefined) throw fail(`${type} is not documented`);
-    if (!type.endsWith('json')) return;
+    if (!/[/+]json$/.test(type)) return;
     const violation = this.violation(media.schema ?? {}, answer.body);
     if (violation !== undefined) throw fail(`the body is not as documented: ${violation}`);
   }

@@ -48,6 +48,11 @@ t.test('what is scraped is what status and counters say', async (t) => {
     );
   }
   t.equal(metrics.get('hnvgw_domain_packets_total')?.samples.size, 6);
+  const gateway = `routing_domain="${fabrikam}"`;
+  t.equal(value('hnvgw_nat_sessions', gateway), 7);
+  t.equal(value('hnvgw_nat_refused_sessions_total', `${gateway},reason="limit"`), 1);
+  t.equal(value('hnvgw_nat_refused_sessions_total', `${gateway},reason="ports"`), 2);
+  t.equal(value('hnvgw_nat_refused_sessions_total', `${gateway},reason="bindings"`), 3);
   t.ok((value('process_resident_memory_bytes') ?? 0) > 10e6);
   t.ok((value('process_open_fds') ?? 0) > 5);
   t.ok((value('process_max_fds') ?? 0) > 100);
@@ -90,6 +95,7 @@ t.test('what a routing context refuses is among the drops of its domain', async 
   const api = await runApi(t);
   await putDomain(api, contoso);
   const path = `/v1/routing-domains/${contoso}/counters`;
+  api.operations.nat = undefined;
   const counters = api.operations.domainCounters();
   t.strictSame((await api.request('GET', path)).body, counters);
   api.operations.contextDrops = () => 7;

@@ -18,10 +18,16 @@ const nodeFailure = '500';
 
 const nobody = '99999999-9999-9999-9999-999999999999';
 const names = (rdid: string, more: Record<string, string> = {}) => ({
-  ...{ rdid, vsid: '5001', id: 'web1', address: '192.0.2.1', interface: 'tap0', ...more },
+  ...{ rdid, vsid: '5001', id: 'web1', name: 'shared', address: '192.0.2.1', interface: 'tap0', ...more },
 });
-const absent = names(nobody, { vsid: '4999', id: 'absent', address: '192.0.2.99', interface: 'absent' });
-const wrong = names('%20', { vsid: '%20', id: '%20', address: '%20', interface: '%20' });
+const absent = names(nobody, {
+  vsid: '4999',
+  id: 'absent',
+  name: 'absent',
+  address: '192.0.2.99',
+  interface: 'absent',
+});
+const wrong = names('%20', { vsid: '%20', id: '%20', name: '%20', address: '%20', interface: '%20' });
 
 /** Ids of the examples, by the collection. */
 const exampleIds: Record<string, string> = { 'customer-routes': 'default', 'provider-routes': 'fabric' };
@@ -66,7 +72,14 @@ const all = (api: RunningApi) =>
 
 /** Domains first when they are made, and last when they go; what others need before those. */
 const writingOrder = [
-  ...['putProviderAddress', 'putProviderRoute', 'putRoutingDomain', 'putVirtualSubnet', 'putGatewaySubnet'],
+  ...[
+    'putProviderAddress',
+    'putProviderRoute',
+    'putExternalAddressPool',
+    'putRoutingDomain',
+    'putVirtualSubnet',
+    'putGatewaySubnet',
+  ],
   ...['putLookupRecord', 'putGateway', 'putCustomerRoute', 'putNat', 'putPort', 'putToken'],
 ];
 

@@ -154,6 +154,7 @@ t.test('the examples of every body keep its schema, and those of resources all r
   const order = [
     ['ProviderAddress', '/v1/provider-addresses/{address}'],
     ['ProviderRoute', '/v1/provider-routes/{id}'],
+    ['ExternalAddressPool', '/v1/external-address-pools/{name}'],
     ['RoutingDomain', '/v1/routing-domains/{rdid}'],
     ['VirtualSubnet', '/v1/routing-domains/{rdid}/virtual-subnets/{vsid}'],
     ['LookupRecord', '/v1/routing-domains/{rdid}/lookup-records/{id}'],

@@ -83,7 +83,10 @@ t.test('what GET answers can be put again, and changes nothing', async (t) => {
 t.test('GET has the ETag of the store, and answers 304 to it', async (t) => {
   const api = await runApi(t);
   const empty = await send(api, 'GET');
-  t.strictSame(empty.body, { providerAddresses: [], providerRoutes: [], routingDomains: [], ports: [] });
+  t.strictSame(empty.body, {
+    ...{ providerAddresses: [], providerRoutes: [], externalAddressPools: [] },
+    ...{ routingDomains: [], ports: [] },
+  });
   await putTenant(api);
   const tag = (await send(api, 'GET')).headers.get('etag') ?? '';
   t.equal(tag, `"${api.store.revision}"`);
@@ -199,7 +202,7 @@ t.test('a VSID and an external address move from one domain to another in one PU
   };
   t.match(await send(api, 'PUT', swapped), { status: 200 });
   t.equal(api.store.state.vsidOwners.get(5001), fabrikam);
-  t.equal(api.store.state.externalAddressOwners.get('203.0.113.2'), contoso);
+  t.equal(api.store.state.externals.addresses.get('203.0.113.2')?.[0]?.rdid, contoso);
   t.match(await send(api, 'POST', twoTenants), { status: 409 }, 'POST takes nothing away');
 });
 

@@ -69,6 +69,17 @@ function resources(api: TypedApi): Case[] {
     },
   );
   add(
+    'an external address pool',
+    { name: 'shared' },
+    { prefixes: ['203.0.113.128/31'], portBlockSize: 64 },
+    { name: 'shared' },
+    {
+      put: (name, externalAddressPool) => api.putExternalAddressPool({ ...name, externalAddressPool }),
+      get: api.getExternalAddressPool,
+      remove: api.deleteExternalAddressPool,
+    },
+  );
+  add(
     'a routing domain',
     { rdid },
     { name: 'Contoso', labels: { tier: 'gold' } },
@@ -145,7 +156,11 @@ function resources(api: TypedApi): Case[] {
       externalAddresses: [{ ipAddress: '203.0.113.1' }],
       staticMappings: [{ ...mapping, internalIpAddress: '10.1.1.11', internalPort: 80 }],
     },
-    { rdid },
+    {
+      ...{ rdid, externalPrefixes: [], oneToOne: [], hairpinning: 'local', algs: [] },
+      timeouts: { icmp: 60, tcpEstablished: 7440, tcpTransient: 240, udp: 300 },
+      filtering: { tcp: 'addressAndPortDependent', udp: 'addressAndPortDependent' },
+    },
     {
       put: (name, nat) => api.putNat({ ...name, nat }),
       get: api.getNat,
@@ -328,6 +343,15 @@ t.test('lists of every collection carry names and status', async (t) => {
     providerRoutes.map(({ id }) => id),
     ['fabric'],
   );
+  await expectStatus(
+    201,
+    typed.putExternalAddressPool({ name: 'shared', externalAddressPool: { prefixes: ['203.0.113.128/31'] } }),
+  );
+  const pools = await items(typed.listExternalAddressPool());
+  t.strictSame(
+    pools.map(({ name }) => name),
+    ['shared'],
+  );
   const ports = await items(typed.listPort());
   t.strictSame(
     ports.map((port) => port.interface),
@@ -442,7 +466,7 @@ t.test('status, counters and probes answer what the privileged side says', async
   const { typed, operations } = api;
   t.strictSame((await expectStatus(200, typed.getStatus())).data, operations.nodeStatus());
   const counters = await expectStatus(200, typed.getDomainCounters({ rdid }));
-  t.strictSame(counters.data, operations.domainCounters());
+  t.strictSame(counters.data, { ...operations.domainCounters(), nat: operations.natUse() });
   const unknown = await expectStatus(404, typed.getDomainCounters({ rdid: fabrikam }));
   t.equal(unknown.data.code, 'HNV_NOT_FOUND');
   t.strictSame((await expectStatus(200, typed.getHealth())).data, { alive: true });

@@ -2,6 +2,9 @@
 import { type ApiLimits, defaultLimits } from '../../src/access/rate-limiter.ts';
 import { buildApp } from '../../src/api/app.ts';
 import type {
+  NatSession,
+  NatSessionFilter,
+  NatUse,
   NodeStatus,
   Operations,
   ResourceStatus,
@@ -19,6 +22,20 @@ import { Conformance, type OpenApi } from './api-conformance.ts';
 import { capacity as largeCapacity, storePath } from './store-folder.ts';
 
 const since = '2026-01-01T00:00:00.000Z';
+
+export const natSession: NatSession = {
+  protocol: 'tcp',
+  direction: 'outbound',
+  ...{ internalAddress: '10.1.1.11', internalPort: 40000 },
+  ...{ externalAddress: '203.0.113.1', externalPort: 2000 },
+  ...{ remoteAddress: '198.51.100.9', remotePort: 443 },
+  state: 'established',
+  started: since,
+  timeoutSeconds: 7440,
+  assured: true,
+  sent: { packets: 10, bytes: 1000 },
+  received: { packets: 9, bytes: 9000 },
+};
 
 /** Says `pending` at once and `ready` to those who wait. */
 export class StandInOperations implements Operations {
@@ -60,6 +77,32 @@ export class StandInOperations implements Operations {
 
   contextDrops(): number {
     return 0;
+  }
+
+  /** What natUse() and natSessions() answer; undefined as on a node without the domain's gateway. */
+  nat: { use: NatUse; sessions: NatSession[] } | undefined = {
+    use: { sessions: 7, refused: { limit: 1, ports: 2, bindings: 3 } },
+    sessions: [natSession],
+  };
+  /** Filters that sessions were asked for with, and whether that list has been given up or read to its end. */
+  readonly lists: { filter: NatSessionFilter; isOver: boolean }[] = [];
+
+  natUse(): NatUse | undefined {
+    return this.nat?.use;
+  }
+
+  natSessions(_rdid: string, filter: NatSessionFilter): AsyncIterable<NatSession[]> | undefined {
+    return this.nat === undefined ? undefined : this.#list(this.nat.sessions, filter);
+  }
+
+  async *#list(sessions: readonly NatSession[], filter: NatSessionFilter): AsyncGenerator<NatSession[]> {
+    const list = { filter, isOver: false };
+    this.lists.push(list);
+    try {
+      for (let from = 0; from < sessions.length; from += 100) yield sessions.slice(from, from + 100);
+    } finally {
+      list.isOver = true;
+    }
   }
 
   resourceStatus(): ResourceStatus {
@@ -161,7 +204,7 @@ export async function runApi(
   const conforming: typeof fetch = async (input, init) => {
     const response = await fetch(input, init);
     const { status, headers } = response;
-    const isJson = headers.get('content-type')?.includes('json');
+    const isJson = /[/+]json/.test(headers.get('content-type') ?? '');
     const body = isJson ? JSON.parse((await response.clone().text()) || 'null') : undefined;
     const path = String(input).slice(base.length);
     const seen = conformance.check({ method: init?.method ?? 'GET', path, status, headers, body });
@@ -179,7 +222,7 @@ export async function runApi(
     const isStream = type === 'text/event-stream';
     if (isStream) await response.body?.cancel();
     const text = isStream ? '' : await response.text();
-    const isJson = type?.includes('json') && text !== '';
+    const isJson = /[/+]json/.test(type ?? '') && text !== '';
     return {
       status: response.status,
       type: type?.split(';')[0] ?? null,

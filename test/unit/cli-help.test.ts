@@ -8,6 +8,10 @@ import { shellWords } from '../../src/cli/shell-words.ts';
 import { domainLists, nodeLists } from '../../src/policy/document-schema.ts';
 import {
   ExternalAddress,
+  ExternalPrefix,
+  NatFiltering,
+  NatTimeouts,
+  OneToOne,
   type ResourceKind,
   resourceSchemas,
   StaticMapping,
@@ -86,10 +90,14 @@ t.test('the help of policy documents has every part with every field', async (t)
   t.strictSame(fieldsOf('routingDomains'), ['rdid', ...ownFields('routingDomain')]);
   t.strictSame(fieldsOf('gateway'), ownFields('gateway'));
   t.strictSame(fieldsOf('nat'), [
-    'externalAddresses',
-    ...Object.keys(ExternalAddress.properties),
-    'staticMappings',
-    ...Object.keys(StaticMapping.properties),
+    ...['externalAddresses', ...Object.keys(ExternalAddress.properties)],
+    ...['pool', 'allocatedAddress', ...Object.keys(ExternalAddress.properties)],
+    ...['externalPrefixes', ...Object.keys(ExternalPrefix.properties)],
+    ...['staticMappings', ...Object.keys(StaticMapping.properties)],
+    ...['oneToOne', ...Object.keys(OneToOne.properties)],
+    ...['timeouts', ...Object.keys(NatTimeouts.properties)],
+    ...['filtering', ...Object.keys(NatFiltering.properties)],
+    ...['hairpinning', 'algs', 'maxSessions'],
   ]);
 });
 

@@ -27,6 +27,7 @@ t.test('reading', async (t) => {
       [['routing-domains', 'rd'], '/v1/routing-domains'],
       [['provider-addresses', 'pa'], '/v1/provider-addresses'],
       [['provider-routes'], '/v1/provider-routes'],
+      [['external-address-pools', 'pools'], '/v1/external-address-pools'],
       [['ports', 'port'], '/v1/ports'],
       [['tokens'], '/v1/tokens'],
     ] as const)
@@ -123,9 +124,14 @@ t.test('reading', async (t) => {
       status: 0,
       stdout: /PACKETS +BYTES\nfrom tunnels +1 +84\nto tunnels +1 +84\nlocal +1 +84\n\nDropped packets:\n/,
     });
-    t.strictSame(await json('counters', '-d', 'Contoso'), operations.domainCounters());
+    t.match(await hnvgw(['counters', '-d', 'Contoso']), {
+      stdout:
+        /\n\nNAT sessions: 7. Refused: 1 over the limit, 2 without a free port, 3 for another's binding.\n$/,
+    });
+    const counters = { ...operations.domainCounters(), nat: operations.natUse() };
+    t.strictSame(await json('counters', '-d', 'Contoso'), counters);
     t.strictSame(await json('counters'), {
-      items: [{ rdid: contoso, name: 'Contoso', ...operations.domainCounters() }],
+      items: [{ rdid: contoso, name: 'Contoso', ...counters }],
     });
   });
 
@@ -187,4 +193,21 @@ t.test('following and watching go on until they are ended', async (t) => {
     /^Contoso +1111/,
   ]);
   t.match(await follow('drops --follow', 1), [/^2026-01-01T00:00:00.000Z +eth0/]);
+});
+
+t.test('NAT sessions are shown as a table, by filters, and as the API has them', async (t) => {
+  const node = await contosoNode(t);
+  const table = await node.bash('hnvgw sessions -d Contoso');
+  t.match(
+    table.stdout,
+    /^PROTOCOL +DIRECTION +INTERNAL +EXTERNAL +REMOTE +STATE +STARTED +ENDS IN +SENT +RECEIVED\n/,
+  );
+  t.match(table.stdout, /\ntcp +outbound +10.1.1.11:40000 +203.0.113.1:2000 +198.51.100.9:443 +established /);
+  const asJson = await node.bash(
+    'hnvgw sessions -d Contoso --external 203.0.113.1 --external-port 2000 -o json',
+  );
+  t.match(JSON.parse(asJson.stdout), { items: [{ internalAddress: '10.1.1.11', icmpId: undefined }] });
+  const wrong = await node.bash('hnvgw sessions -d Contoso --internal 10.1.1.256');
+  t.not(wrong.status, 0);
+  t.match(wrong.stderr, /The parameter internalAddress is "10.1.1.256", but must be an IPv4 or IPv6 address/);
 });

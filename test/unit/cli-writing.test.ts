@@ -127,4 +127,30 @@ t.test('writing', async (t) => {
       stderr: /^hnvgw: HNV_IN_USE: /,
     });
   });
+
+  await t.test(
+    'a pool gives an address to a document that asks for any, and applying it again changes nothing',
+    async (t) => {
+      const pooled = `externalAddressPools:
+  - { name: shared, prefixes: [203.0.113.8/32], portBlockSize: 1024 }
+${right}    nat: { externalAddresses: auto }
+`;
+      writeFileSync(file, pooled);
+      t.match(await hnvgw(['apply', '-f', file]), { status: 0 });
+      t.match(await hnvgw(['get', 'pools']), {
+        stdout: /^NAME +PREFIXES +PORTS IN BLOCK .*\nshared +203\.0\.113\.8\/32 +1024 /,
+      });
+      const { stdout } = await hnvgw(['get', 'nat', '-d', 'Example', '-o', 'json']);
+      t.match(JSON.parse(stdout), {
+        externalAddresses: 'auto',
+        allocatedAddress: { ipAddress: '203.0.113.8' },
+      });
+      t.match(await hnvgw(['diff', '-f', file]), { status: 0 });
+      t.match(await hnvgw(['apply', '-f', file]), { status: 0 });
+      t.equal((await hnvgw(['get', 'nat', '-d', 'Example', '-o', 'json'])).stdout, stdout);
+      t.match(await hnvgw(['delete', 'pool', 'shared']), { status: 1, stderr: /\(rule pool-in-use\)/ });
+      t.match(await hnvgw(['delete', 'nat', '-d', 'Example']), { status: 0 });
+      t.match(await hnvgw(['delete', 'pool', 'shared']), { status: 0 });
+    },
+  );
 });

@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import { Pace } from '../../store/pace.ts';
 import { expositionType, family, heading, line, type Sample } from '../exposition.ts';
-import type { DirectionCounters, DomainCounters, NodeStatus } from '../operations.ts';
+import type { DirectionCounters, DomainCounters, NatUse, NodeStatus } from '../operations.ts';
 import { problemResponses } from '../problem.ts';
 import { ProcessMetrics } from '../process-metrics.ts';
 import type { RequestMetrics } from '../request-metrics.ts';
@@ -12,7 +12,12 @@ import type { ApiContext } from '../resource-routes.ts';
 /** What is sent at a time, in characters. */
 const chunkSize = 32 * 1024;
 
-type Readings = readonly (readonly [rdid: string, counters: DomainCounters])[];
+interface Reading {
+  rdid: string;
+  counters: DomainCounters;
+  /** When this node has a routing context of the domain. */
+  nat: NatUse | undefined;
+}
 
 export function metrics(app: FastifyInstance, context: ApiContext, requests: RequestMetrics): void {
   const { operations } = context;
@@ -46,25 +51,26 @@ export function metrics(app: FastifyInstance, context: ApiContext, requests: Req
   );
 }
 
-async function readDomains({ store, operations }: ApiContext): Promise<Readings> {
+async function readDomains({ store, operations }: ApiContext): Promise<Reading[]> {
   const pace = new Pace();
-  const readings: [string, DomainCounters][] = [];
+  const readings: Reading[] = [];
   for (const rdid of [...store.state.domains.keys()]) {
     // Domains may go meanwhile.
-    if (store.state.domains.has(rdid)) readings.push([rdid, operations.domainCounters(rdid)]);
+    if (store.state.domains.has(rdid))
+      readings.push({ rdid, counters: operations.domainCounters(rdid), nat: operations.natUse(rdid) });
     if (pace.isOver) await pace.rest();
   }
   return readings;
 }
 
-async function* text(first: readonly string[], readings: Readings): AsyncGenerator<string> {
+async function* text(first: readonly string[], readings: readonly Reading[]): AsyncGenerator<string> {
   yield* first;
   const pace = new Pace();
-  for (const { name, help, samples } of domainFamilies) {
-    let lines = heading(name, 'counter', help);
-    for (const [rdid, counters] of readings) {
-      for (const [labels, value] of samples(counters))
-        lines += line(name, { routing_domain: rdid, ...labels }, value);
+  for (const { name, type = 'counter', help, samples } of domainFamilies) {
+    let lines = heading(name, type, help);
+    for (const reading of readings) {
+      for (const [labels, value] of samples(reading))
+        lines += line(name, { routing_domain: reading.rdid, ...labels }, value);
       if (lines.length >= chunkSize) {
         yield lines;
         lines = '';
@@ -134,14 +140,16 @@ function nodeText(status: NodeStatus): string {
 
 interface DomainFamily {
   name: string;
+  /** `counter` when absent. */
+  type?: 'gauge';
   help: string;
-  samples: (counters: DomainCounters) => Sample[];
+  samples: (reading: Reading) => Sample[];
 }
 
 const directions = ['decapsulated', 'encapsulated', 'local'] as const;
 
 function byDirection(field: keyof DirectionCounters): DomainFamily['samples'] {
-  return (counters) => directions.map((direction) => [{ direction }, counters[direction][field]]);
+  return ({ counters }) => directions.map((direction) => [{ direction }, counters[direction][field]]);
 }
 
 const domainFamilies: readonly DomainFamily[] = [
@@ -158,6 +166,17 @@ const domainFamilies: readonly DomainFamily[] = [
   {
     name: 'hnvgw_domain_drops_total',
     help: 'Dropped packets of a routing domain by reason; reasons that never happened are absent.',
-    samples: ({ drops }) => Object.entries(drops).map(([reason, count]) => [{ reason }, count]),
+    samples: ({ counters }) => Object.entries(counters.drops).map(([reason, count]) => [{ reason }, count]),
+  },
+  {
+    name: 'hnvgw_nat_sessions',
+    type: 'gauge',
+    help: 'NAT sessions that a routing domain has on this node.',
+    samples: ({ nat }) => (nat === undefined ? [] : [[{}, nat.sessions]]),
+  },
+  {
+    name: 'hnvgw_nat_refused_sessions_total',
+    help: 'Sessions that NAT refused, by reason: limit, ports, bindings.',
+    samples: ({ nat }) => Object.entries(nat?.refused ?? {}).map(([reason, count]) => [{ reason }, count]),
   },
 ];

@@ -20,6 +20,25 @@ const DomainCounters = Type.Object(
     drops: Type.Record(Type.String(), Type.Integer({ minimum: 0 }), {
       description: 'dropped packets by reason; a reason that never happened is absent',
     }),
+    nat: Type.Optional(
+      Type.Object(
+        {
+          sessions: Type.Integer({ minimum: 0, description: 'that there are now' }),
+          refused: Type.Object(
+            {
+              limit: Type.Integer({ minimum: 0, description: 'there were maxSessions' }),
+              ports: Type.Integer({ minimum: 0, description: 'no external port was free' }),
+              bindings: Type.Integer({
+                minimum: 0,
+                description: 'the external port was bound to another inside host',
+              }),
+            },
+            { description: 'sessions that could not begin since the routing context was made' },
+          ),
+        },
+        { description: 'of the routing context that this node has of the routing domain' },
+      ),
+    ),
   },
   {
     $id: 'DomainCounters',
@@ -59,10 +78,14 @@ export function routingDomains(app: FastifyInstance, context: ApiContext): void 
     (request): Static<typeof DomainCounters> => {
       const { rdid } = request.params;
       requireDomain(store, rdid);
-      const counters = operations.domainCounters(rdid);
+      const { drops, ...counters } = operations.domainCounters(rdid);
       const refused = operations.contextDrops(rdid);
-      if (refused === 0) return counters;
-      return { ...counters, drops: { ...counters.drops, [contextDropReason.name]: refused } };
+      const nat = operations.natUse(rdid);
+      return {
+        ...counters,
+        drops: refused === 0 ? drops : { ...drops, [contextDropReason.name]: refused },
+        ...(nat === undefined ? {} : { nat }),
+      };
     },
   );
 }

@@ -1,6 +1,6 @@
 /** Traffic and drops of routing domains. */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { DomainCounters } from '../../api/operations.ts';
+import type { DomainCounters, NatUse } from '../../api/operations.ts';
 import { type Api, withApi } from '../api.ts';
 import { command } from '../command.ts';
 import { type Domain, domainOption, listDomains, resolveDomain } from '../domain.ts';
@@ -56,7 +56,8 @@ export default command({
 
 interface Reading {
   readonly domain: Domain;
-  readonly counters: DomainCounters;
+  /** `nat` when the node has the domain's gateway. */
+  readonly counters: DomainCounters & { nat?: NatUse };
 }
 
 const directions = ['decapsulated', 'encapsulated', 'local'] as const;
@@ -76,7 +77,7 @@ const columns: readonly Column<Reading>[] = [
   { title: 'DROPS', cell: ({ counters }) => String(total(counters.drops)), align: 'right' },
 ];
 
-function oneLines(counters: DomainCounters): string[] {
+function oneLines(counters: Reading['counters']): string[] {
   const rows = directions.map((direction) => ({
     name: titles[direction].toLowerCase(),
     ...counters[direction],
@@ -94,6 +95,16 @@ function oneLines(counters: DomainCounters): string[] {
     ...(total(counters.drops) === 0
       ? ['No dropped packets.']
       : ['Dropped packets:', ...dropLines(counters.drops)]),
+    ...natLines(counters.nat),
+  ];
+}
+
+function natLines(nat: NatUse | undefined): string[] {
+  if (nat === undefined) return [];
+  const { limit, ports, bindings } = nat.refused;
+  return [
+    '',
+    `NAT sessions: ${nat.sessions}. Refused: ${limit} over the limit, ${ports} without a free port, ${bindings} for another's binding.`,
   ];
 }
 
@@ -135,7 +146,7 @@ function perSecond(before: DomainCounters, now: DomainCounters, seconds: number)
 
 /** Of the domain, or of all. One that is deleted meanwhile is left out. */
 async function readCounters(api: Api, rdid: string | undefined): Promise<Reading[]> {
-  const read = (id: string) => api.json<DomainCounters>('GET', `/v1/routing-domains/${id}/counters`);
+  const read = (id: string) => api.json<Reading['counters']>('GET', `/v1/routing-domains/${id}/counters`);
   if (rdid !== undefined) return [{ domain: { rdid, name: '' }, counters: await read(rdid) }];
   const domains = await listDomains(api);
   const readings: Reading[] = [];

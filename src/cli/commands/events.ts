@@ -14,7 +14,7 @@ export default command({
   summary: 'show what happened on the node, and what happens',
   about: [
     'Writes (resource, policy), what the kernel has of them (status), and what was found in the kernel that nobody had ordered, ' +
-      'and mended (drift). The node keeps the last 16,384 in memory; reset says that some before are gone. --follow goes on ' +
+      'and mended (drift); sessions that NAT refuses (nat). The node keeps the last 16,384 in memory; reset says that some before are gone. --follow goes on ' +
       'until Ctrl-C, also across a restart of the node. With --output json each event is one line.',
   ],
   arguments: {},
@@ -23,7 +23,7 @@ export default command({
     type: {
       type: 'string',
       value: 'TYPE',
-      choices: ['resource', 'policy', 'status', 'drift'],
+      choices: ['resource', 'policy', 'status', 'drift', 'nat'],
       summary: 'only events of this type',
     },
     follow: { type: 'boolean', summary: 'go on with what happens' },
@@ -63,6 +63,8 @@ function jsonLine(event: NodeEvent): string {
 const styles: Record<string, Style> = {
   failed: 'red',
   found: 'red',
+  refusing: 'red',
+  recovered: 'green',
   deleted: 'yellow',
   pending: 'yellow',
   ready: 'green',

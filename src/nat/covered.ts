@@ -1,0 +1,108 @@
+/**
+ * Whether a tracked session is one that the present NAT plan would make, or has outlived a plan that is gone: a session
+ * keeps its translation for as long as it talks, whatever the rules say by then. Pure.
+ *
+ * What cannot be told is taken for right where it harms nobody else: which of several external addresses a host would get,
+ * and whether a session from outside came by a binding of another one.
+ */
+import { IPS, PROTOCOL, type Session } from '../linux/conntrack-messages.ts';
+import { addressFamily, contains } from '../policy/address.ts';
+import type { ExternalAddressPlan, NatPlan, PortMappingPlan } from '../policy/plan.ts';
+import { isDestinationTranslated, isSourceTranslated } from './translation.ts';
+
+/** What a block of ports divides up: TCP and UDP ports, and identifiers of ICMP queries. */
+const DIVIDED: ReadonlySet<number> = new Set(Object.values(PROTOCOL));
+const FILTERED = new Map([
+  [PROTOCOL.tcp, 'tcp'],
+  [PROTOCOL.udp, 'udp'],
+] as const) as ReadonlyMap<number, 'tcp' | 'udp'>;
+
+const portKey = (protocol: string, address: string, port: number): string => `${protocol} ${port} ${address}`;
+
+export class Coverage {
+  readonly #plan: NatPlan | undefined;
+  /** The context's own inside addresses. */
+  readonly #own: ReadonlySet<string>;
+  readonly #externals: ReadonlyMap<string, ExternalAddressPlan>;
+  /** One-to-one NAT, both ways. */
+  readonly #internalOf: ReadonlyMap<string, string>;
+  readonly #externalOf: ReadonlyMap<string, string>;
+  readonly #mappings: ReadonlyMap<string, PortMappingPlan[]>;
+
+  /** `own`: addresses of the context towards the tenant. */
+  constructor(plan: NatPlan | undefined, own: ReadonlySet<string>) {
+    this.#plan = plan;
+    this.#own = own;
+    this.#externals = new Map(plan?.externalAddresses.map((external) => [external.address, external]));
+    this.#internalOf = new Map(plan?.oneToOne.map(({ external, internal }) => [external, internal]));
+    this.#externalOf = new Map(plan?.oneToOne.map(({ external, internal }) => [internal, external]));
+    this.#mappings = Map.groupBy(plan?.portMappings ?? [], (mapping) =>
+      portKey(mapping.protocol, mapping.externalAddress, mapping.externalPort),
+    );
+  }
+
+  covers(session: Session): boolean {
+    const isSource = isSourceTranslated(session);
+    const isDestination = isDestinationTranslated(session);
+    if (!isSource && !isDestination) return this.#coversUntranslated(session);
+    return (!isSource || this.#coversSource(session)) && (!isDestination || this.#coversDestination(session));
+  }
+
+  /** What was sent from inside left, or leaves, under an address and a port that are the domain's. */
+  #coversSource({ protocol, original, reply }: Session): boolean {
+    const { destination: external, destinationPort: port } = reply;
+    const wanted = this.#externalOf.get(original.source);
+    if (wanted !== undefined || this.#internalOf.has(external)) return wanted === external;
+    return this.#owns(external, protocol, port);
+  }
+
+  #coversDestination({ protocol, original, reply, status }: Session): boolean {
+    const { destination: external, destinationPort: port } = original;
+    const { source: internal, sourcePort: internalPort } = reply;
+    // A host inside asked under the external address, as the rules see it.
+    const remote = original.source === reply.destination ? original.source : external;
+    const name = FILTERED.get(protocol);
+    const mapping = this.#mappings
+      .get(portKey(name ?? '', external, port))
+      ?.find(({ remotePrefix }) => remotePrefix === undefined || contains(remotePrefix, remote));
+    if (mapping !== undefined)
+      return mapping.internalAddress === internal && mapping.internalPort === internalPort;
+    const wanted = this.#internalOf.get(external);
+    if (wanted !== undefined) return wanted === internal;
+    if (name === undefined || this.#plan === undefined) return false;
+    const isExpected = (status & IPS.expected) !== 0 && this.#plan.algs.length > 0;
+    // Bindings are of IPv4 alone.
+    const isBound = this.#plan.filtering[name] !== 'addressAndPortDependent' && addressFamily(external) === 4;
+    return (isExpected || isBound) && this.#owns(external, protocol, port);
+  }
+
+  /** What the context itself says and hears, and what is routed as it is. */
+  #coversUntranslated({ protocol, original }: Session): boolean {
+    const { source, sourcePort, destination, destinationPort } = original;
+    return (
+      this.#own.has(source) ||
+      this.#own.has(destination) ||
+      this.#answers(source, protocol, sourcePort) ||
+      this.#answers(destination, protocol, destinationPort) ||
+      this.#isRouted(source) ||
+      this.#isRouted(destination)
+    );
+  }
+
+  /** Under an external address that stands for no inside host the context answers by itself. */
+  #answers(address: string, protocol: number, port: number): boolean {
+    return !this.#internalOf.has(address) && this.#owns(address, protocol, port);
+  }
+
+  #owns(address: string, protocol: number, port: number): boolean {
+    const external = this.#externals.get(address);
+    if (external === undefined) return false;
+    const { portStart, portEnd } = external;
+    if (portStart === undefined || portEnd === undefined) return true;
+    return DIVIDED.has(protocol) && port >= portStart && port <= portEnd;
+  }
+
+  #isRouted(address: string): boolean {
+    return this.#plan?.prefixes.some(({ internal }) => contains(internal, address)) ?? false;
+  }
+}
