@@ -5,10 +5,12 @@
 
 import type { RouteNetlink } from '../linux/rtnetlink.ts';
 import { inFolder } from '../linux/sysctl.ts';
+import { isLooped } from '../nat/looped.ts';
 import { externalLink, tenantLink } from '../nat/ruleset.ts';
+import type { NatPlan } from '../policy/plan.ts';
 import type { InsideLinks } from './context-state.ts';
 
-type Setting = readonly [folder: string, name: string, value: string];
+export type Setting = readonly [folder: string, name: string, value: string];
 
 /**
  * The context forwards, believes no redirect or router advertisement and sends none. From the uplink it takes an IPv4
@@ -17,7 +19,7 @@ type Setting = readonly [folder: string, name: string, value: string];
  * silent: without link-local addresses nothing is asked or announced, and what the kernel reports nevertheless (MLD) the
  * NAT ruleset drops, which stands before a link is up.
  */
-const SETTINGS: readonly Setting[] = [
+const COMMON: readonly Setting[] = [
   ['net/ipv4', 'ip_forward', '1'],
   ['net/ipv4/conf/all', 'rp_filter', '0'],
   [`net/ipv4/conf/${tenantLink}`, 'rp_filter', '0'],
@@ -43,19 +45,58 @@ const SETTINGS: readonly Setting[] = [
   ),
 ];
 
-/** Of the settings for all links, two go over to each link when they are written; these are in files alone. */
-const FILES: readonly Setting[] = SETTINGS.filter(
-  ([folder, name]) => folder === 'net/ipv4/conf/all' && name !== 'rp_filter',
-);
+const TRACKING = 'net/netfilter';
+
+/** Sessions tell when they began and what they carried. */
+const NOTED: readonly Setting[] = [
+  [TRACKING, 'nf_conntrack_acct', '1'],
+  [TRACKING, 'nf_conntrack_timestamp', '1'],
+];
+
+/** States of a TCP connection that begins or ends. Behind a reset (`close`) the kernel waits for 10 s, whatever is asked for. */
+const TRANSIENT = [
+  ...['syn_sent', 'syn_recv', 'fin_wait', 'close_wait', 'last_ack', 'time_wait'],
+  ...['unacknowledged', 'max_retrans'],
+];
+
+/** How long a silent session is kept; `udp` is until it is answered. */
+function timeoutSettings({ icmp, tcpEstablished, tcpTransient, udp }: NatPlan['timeouts']): Setting[] {
+  const seconds: [name: string, value: number][] = [
+    ['icmp_timeout', icmp],
+    ['icmpv6_timeout', icmp],
+    ['udp_timeout', udp],
+    ['udp_timeout_stream', udp],
+    ['tcp_timeout_established', tcpEstablished],
+    ...TRANSIENT.map((state): [string, number] => [`tcp_timeout_${state}`, tcpTransient]),
+  ];
+  return seconds.map(([name, value]) => [TRACKING, `nf_conntrack_${name}`, `${value}`]);
+}
+
+/** All settings of a context. */
+export function settingsOf(nat: NatPlan | undefined): Setting[] {
+  const acceptsOwn = nat !== undefined && isLooped(nat, 4);
+  return [
+    ...COMMON,
+    // What comes back from the uplink under an address of the domain's own.
+    [`net/ipv4/conf/${externalLink}`, 'accept_local', acceptsOwn ? '1' : '0'],
+    ...NOTED,
+    ...(nat === undefined ? [] : timeoutSettings(nat.timeouts)),
+  ];
+}
+
+/** Of the settings for all links, two go over to each link when they are written; these are in files alone, as are those of conntrack. */
+function isInFileAlone([folder, name]: Setting): boolean {
+  return folder === TRACKING || (folder === 'net/ipv4/conf/all' && name !== 'rp_filter');
+}
 
 /** Writes all settings of a new context; for who is in its namespace. */
-export function writeSettings(): void {
-  write(SETTINGS);
+export function writeSettings(settings: readonly Setting[]): void {
+  write(settings);
 }
 
 /** Puts those settings right that are not; for who is in the namespace. */
-export function mendSettings(reading: RouteNetlink, links: InsideLinks): void {
-  write(wrongSettings(reading, links).map(({ setting }) => setting));
+export function mendSettings(reading: RouteNetlink, links: InsideLinks, settings: readonly Setting[]): void {
+  write(wrongSettings(reading, links, settings).map(({ setting }) => setting));
 }
 
 function write(settings: readonly Setting[]): void {
@@ -69,6 +110,7 @@ function write(settings: readonly Setting[]): void {
 export function wrongSettings(
   reading: RouteNetlink,
   links: InsideLinks,
+  wanted: readonly Setting[],
 ): { setting: Setting; path: string; found: string }[] {
   const found = new Map<string, string>();
   for (const link of [tenantLink, externalLink]) {
@@ -80,11 +122,11 @@ export function wrongSettings(
   found.set('net/ipv4 ip_forward', `${ipv4.forwarding}`);
   found.set('net/ipv4/conf/all rp_filter', `${ipv4.rp_filter}`);
   found.set('net/ipv6/conf/all forwarding', `${ipv6.forwarding}`);
-  for (const [folder, settings] of byFolder(FILES))
+  for (const [folder, settings] of byFolder(wanted.filter(isInFileAlone)))
     inFolder(folder, (file) => {
       for (const [, name] of settings) found.set(`${folder} ${name}`, file.read(name));
     });
-  return SETTINGS.flatMap((setting) => {
+  return wanted.flatMap((setting) => {
     const [folder, name, value] = setting;
     const now = found.get(`${folder} ${name}`);
     return now === undefined || now === value ? [] : { setting, path: `${folder}/${name}`, found: now };

@@ -5,13 +5,17 @@
  * Inside, `hnv` leads to the tenant by the distributed router and `ext` to the uplink. Both next hops have the router's
  * MAC by permanent neighbour entries, a MAC that no interface has: were the eBPF program on the root side ever missing,
  * the root namespace would take no frame for its own, and nothing would leak into its routing.
+ *
+ * External addresses are the context's own. Those that a tenant's packets leave for nevertheless (nat/looped.ts) have routes
+ * in a table that is looked into before the kernel's table of own addresses, for what comes from the tenant.
  */
 
 import type { RouteNetlink } from '../linux/rtnetlink.ts';
 import type { NetRoute } from '../linux/rtnetlink-messages.ts';
+import { loopedAddresses } from '../nat/looped.ts';
 import { type ContextMtu, externalLink, tenantLink } from '../nat/ruleset.ts';
-import { addressFamily } from '../policy/address.ts';
-import type { ContextPlan } from '../policy/plan.ts';
+import { addressFamily, networkAddress } from '../policy/address.ts';
+import type { ContextPlan, NatPlan } from '../policy/plan.ts';
 import { routerMac } from '../policy/router.ts';
 
 /** What differs between the families. */
@@ -27,6 +31,14 @@ const FAMILY = {
   6: { hostLength: 128, any: '::/0', metric: 1024, uplinkHop: 'fe80::1' },
 } as const;
 
+/** Routing table of looped addresses, and rules: it comes first, and then the kernel's own (RT_TABLE_LOCAL). */
+const LOOP_TABLE = 200;
+const LOCAL_TABLE = 255;
+const LOOP_RULES = [`1 ${tenantLink} ${LOOP_TABLE}`, `2 - ${LOCAL_TABLE}`];
+const USUAL_RULES = [`0 - ${LOCAL_TABLE}`];
+/** What has a higher number is an operator's, or the kernel's way to the main table. */
+const LAST_PRIORITY = 2;
+
 export interface ContextState {
   /** Links that are up. */
   up: Set<string>;
@@ -37,6 +49,10 @@ export interface ContextState {
    * nobody wants follows: a metric that is not the usual one, another type.
    */
   routes: Set<string>;
+  /** `destination link via`, of the table of looped addresses. */
+  looped: Set<string>;
+  /** `family priority link table` of those that come before the main table's. */
+  rules: Set<string>;
   /** `link address mac` */
   neighbours: Set<string>;
   mtu: Map<string, number>;
@@ -45,12 +61,23 @@ export interface ContextState {
 
 const hostPrefix = (address: string): string => `${address}/${FAMILY[addressFamily(address)].hostLength}`;
 
+/**
+ * Addresses of `ext`. Of a family that has prefixes alone it is the one that a router has in each subnet (RFC 4291 section
+ * 2.6.1): errors that the context sends need a source that may leave, and the kernel keeps no neighbour of a link without
+ * an address.
+ */
+function uplinkAddresses(nat: NatPlan | undefined): string[] {
+  const addresses = nat?.externalAddresses.map(({ address }) => address) ?? [];
+  const prefix = nat?.prefixes[0]?.internal;
+  return prefix === undefined || addresses.some((address) => addressFamily(address) === 6)
+    ? addresses
+    : [...addresses, networkAddress(prefix)];
+}
+
 /** Everything about a context that its namespace must show. */
-export function desiredContext(
-  plan: ContextPlan,
-  externals: readonly string[],
-  mtu: ContextMtu,
-): ContextState {
+export function desiredContext(plan: ContextPlan, nat: NatPlan | undefined, mtu: ContextMtu): ContextState {
+  const externals = uplinkAddresses(nat);
+  const looped = nat === undefined ? [] : loopedAddresses(nat);
   const addresses = externals.map((address) => `${externalLink} ${hostPrefix(address)}`);
   const routes = new Set<string>();
   const neighbours = new Set<string>();
@@ -80,6 +107,18 @@ export function desiredContext(
     up: new Set(['lo', tenantLink, externalLink]),
     addresses: new Set(addresses),
     routes,
+    looped: new Set(
+      looped.map(
+        (address) => `${hostPrefix(address)} ${externalLink} ${FAMILY[addressFamily(address)].uplinkHop}`,
+      ),
+    ),
+    rules: new Set(
+      ([4, 6] as const).flatMap((family) =>
+        (looped.some((address) => addressFamily(address) === family) ? LOOP_RULES : USUAL_RULES).map(
+          (rule) => `${family} ${rule}`,
+        ),
+      ),
+    ),
     neighbours,
     mtu: new Map([
       [tenantLink, mtu.tenant],
@@ -89,9 +128,18 @@ export function desiredContext(
   };
 }
 
+/** The routing rules that a namespace has from the start. */
+export function usualRules(): Set<string> {
+  return new Set([4, 6].flatMap((family) => USUAL_RULES.map((rule) => `${family} ${rule}`)));
+}
+
 /** A namespace that was just made, with both links as contexts.ts makes them. */
 export function freshContext(want: ContextState): ContextState {
-  return { ...want, up: new Set(), addresses: new Set(), routes: new Set(), neighbours: new Set() };
+  return {
+    ...want,
+    ...{ up: new Set(), addresses: new Set(), routes: new Set(), looped: new Set(), neighbours: new Set() },
+    rules: usualRules(),
+  };
 }
 
 /** The links that are a context's; what an operator has beside them, with its addresses and routes, stays theirs. */
@@ -125,6 +173,20 @@ export function readInside(reading: RouteNetlink, inside: InsideLinks): ContextS
         const link = route.ifindex === 0 ? '-' : names.get(route.ifindex);
         return link === undefined ? [] : routeText(route, link);
       }),
+    ),
+    looped: new Set(
+      reading
+        .routes(0, LOOP_TABLE)
+        .map(({ destination, ifindex, gateway }) => `${destination} ${names.get(ifindex)} ${gateway ?? '-'}`),
+    ),
+    rules: new Set(
+      reading
+        .rules()
+        .filter(({ priority }) => priority <= LAST_PRIORITY)
+        .map(
+          ({ family, priority, link, table, isPeculiar }) =>
+            `${family} ${priority} ${link ?? '-'} ${table}${isPeculiar ? ' and more' : ''}`,
+        ),
     ),
     neighbours: new Set(
       reading.permanentNeighbours().flatMap(({ ifindex, address, mac }) => {
@@ -186,6 +248,22 @@ function routeCommand(route: string): string[] {
   return ['route', 'replace', destination, ...hop, 'dev', link, ...(source === '-' ? [] : ['src', source])];
 }
 
+function loopedCommand(verb: 'replace' | 'del', route: string): string[] {
+  const [destination = '', link = '', via = '-'] = route.split(' ');
+  const hop = via === '-' ? [] : ['via', via];
+  return [
+    'route',
+    verb,
+    destination,
+    ...hop,
+    'dev',
+    link,
+    ...(verb === 'del' ? [] : ['onlink']),
+    'table',
+    `${LOOP_TABLE}`,
+  ];
+}
+
 function neighbourCommand(verb: 'replace' | 'del', neighbour: string): string[] {
   const [link = '', address = '', mac = ''] = neighbour.split(' ');
   const entry = ['neigh', verb, address, 'dev', link];
@@ -223,6 +301,8 @@ export function contextCommands(have: ContextState, want: ContextState): string[
   const replaced = new Set(missing.map(routeKey));
   for (const item of extra(have.routes, want.routes))
     if (!replaced.has(routeKey(item))) commands.push(routeEnd(item));
+  for (const item of extra(want.looped, have.looped)) commands.push(loopedCommand('replace', item));
+  for (const item of extra(have.looped, want.looped)) commands.push(loopedCommand('del', item));
   for (const item of extra(neighbours, want.neighbours)) {
     const [link, address] = item.split(' ');
     const kept = [...want.neighbours].some((other) => other.startsWith(`${link} ${address} `));
@@ -231,6 +311,26 @@ export function contextCommands(have: ContextState, want: ContextState): string[
   for (const item of extra(have.addresses, want.addresses)) commands.push(addressCommand('del', item));
   for (const link of extra(have.up, want.up)) commands.push(['link', 'set', link, 'down']);
   return commands;
+}
+
+/**
+ * The commands for the rules of a family, behind those of contextCommands(). What comes instead is there before anything
+ * goes: without a table of own addresses nothing would be heard.
+ */
+export function ruleCommands(have: ContextState, want: ContextState, family: 4 | 6): string[][] {
+  const command =
+    (verb: 'add' | 'del') =>
+    (rule: string): string[] => {
+      const [, priority = '', link = '', table = ''] = rule.split(' ');
+      const from = link === '-' ? [] : ['iif', link];
+      return ['rule', verb, 'priority', priority, ...from, 'table', table];
+    };
+  const of = (a: Set<string>, b: Set<string>): string[] =>
+    [...a].filter((rule) => rule.startsWith(`${family} `) && !b.has(rule));
+  return [
+    ...of(want.rules, have.rules).map(command('add')),
+    ...of(have.rules, want.rules).map(command('del')),
+  ];
 }
 
 /** What `have` has otherwise than `want`, as parts of a sentence. */
@@ -246,6 +346,8 @@ export function contextDifferences(have: ContextState, want: ContextState): stri
     if (have.mtu.get(link) !== mtu) found.push(`the link ${link} had the MTU ${have.mtu.get(link)}`);
   compare('address', have.addresses, want.addresses);
   compare('route', have.routes, want.routes);
+  compare('route of external addresses', have.looped, want.looped);
+  compare('routing rule', have.rules, want.rules);
   compare('neighbour', have.neighbours, want.neighbours);
   return found;
 }

@@ -2,21 +2,21 @@
  * Routing contexts: one network namespace for each routing domain, joined to the encap core by `hnv` and to the uplink by
  * `ext`. Creates, adopts, corrects and removes them; owns namespaces and links named by `names.ts` and nothing else.
  */
-import { setTimeout as delay } from 'node:timers/promises';
 import { HnvError } from '../errors.ts';
-import { ip, ipBatch } from '../linux/iproute2.ts';
-import { ifindexOf } from '../linux/links.ts';
+import { ipBatch } from '../linux/iproute2.ts';
 import { inNetns, netnsExists, netnsNames } from '../linux/netns.ts';
 import { RouteNetlink } from '../linux/rtnetlink.ts';
 import type { NetLink } from '../linux/rtnetlink-messages.ts';
-import { type NatListing, wantedListing } from '../nat/listing.ts';
-import { applyNat, createNat, hasOwnRuleset, inspectNat } from '../nat/nat.ts';
-import { type ContextMtu, externalLink, natState, tenantLink } from '../nat/ruleset.ts';
+import { withKernelAlgs } from '../nat/alg.ts';
+import { endUncoveredSessions } from '../nat/ending.ts';
+import { applyNat, createNat, hasOwnRuleset, inspectNat, type NatRules, natRules } from '../nat/nat.ts';
+import { type ContextMtu, externalLink, tenantLink } from '../nat/ruleset.ts';
+import { noteFinished } from '../nat/unfinished.ts';
 import { ownTurn } from '../own-turn.ts';
 import type { ContextPlan, NatPlan } from '../policy/plan.ts';
 import { derivedMac } from '../policy/router.ts';
 import { Batches } from './batches.ts';
-import { mendSettings, writeSettings, wrongSettings } from './context-settings.ts';
+import { mendSettings, type Setting, settingsOf, writeSettings, wrongSettings } from './context-settings.ts';
 import {
   type ContextState,
   contextCommands,
@@ -26,18 +26,16 @@ import {
   type InsideLinks,
   readInside,
   readLinks,
+  ruleCommands,
 } from './context-state.ts';
 import { type ContextNames, contextNames, isContextNetns } from './names.ts';
+import { removeNamespace } from './namespace-removal.ts';
 
 /**
  * MTU of a link's root side, the largest there is: only the inside limits what is sent, so that a change of MTU is one of
  * the inside alone (a veth refuses what is larger than the MTU of the side that it arrives at).
  */
 const ROOT_MTU = 65535;
-
-/** How the removal of a context is waited for: the kernel ends a namespace's links in the background. */
-const REMOVAL_POLL_MS = 5;
-const REMOVAL_LIMIT_MS = 30_000;
 
 /** Where a context is joined to the root namespace. */
 export interface ContextLinks {
@@ -57,8 +55,9 @@ export interface ContextRequest {
 /** What this process has made of a context, or found it to be. */
 interface Known {
   want: ContextState;
+  settings: readonly Setting[];
   links: ContextLinks;
-  nat: NatListing;
+  rules: NatRules;
   /** Of the rules, when they were seen to be right. */
   generation?: number;
 }
@@ -105,18 +104,19 @@ export class Contexts {
 
   /**
    * Makes the domain's context as planned, adopting what is there. `attach` gets the links while the inside of a new
-   * context is still down: when its links open, programs and NAT ruleset stand. Answers why the ruleset is not as planned;
-   * then the context is there nevertheless, and closed to the outside unless an earlier ruleset of ours stands.
-   * Throws HNV_NETNS, HNV_IPROUTE2.
+   * context is still down: when its links open, programs and NAT ruleset stand. When it resolves, sessions that the ruleset
+   * would not make have ended: what they had may be another's. Answers why NAT is not as planned; then the context is there
+   * nevertheless, and closed to the outside unless an earlier ruleset of ours stands. Throws HNV_NETNS, HNV_IPROUTE2.
    */
   async apply(
     request: ContextRequest,
     attach: (links: ContextLinks, isNew: boolean) => void,
   ): Promise<HnvError | undefined> {
-    const { rdid, plan, nat, mtu } = request;
+    const { rdid, plan, mtu } = request;
     const names = this.names(rdid);
-    const before = this.#known.get(names.netns);
     this.#known.delete(names.netns);
+    const { plan: nat, failure: lacking } =
+      request.nat === undefined ? { plan: undefined } : await withKernelAlgs(request.nat);
     const isNew = this.#ends(names) === undefined;
     if (isNew) await this.#create(names, request);
     const ends = this.#ends(names);
@@ -128,26 +128,22 @@ export class Contexts {
       externalMac: externalMac(rdid),
     };
     attach(links, isNew);
-    let failure: HnvError | undefined;
-    let generation: number | undefined;
-    try {
-      if (isNew) generation = createNat(names.netns, rdid, nat, mtu);
-      else applyNat(names.netns, rdid, nat, mtu, { isSuspect: before === undefined });
-    } catch (error) {
-      if (!(error instanceof HnvError)) throw error;
-      failure = error;
-    }
+    const { rules, generation, isChanged, failure } = setRules(names.netns, request, nat, isNew);
     const isClosed = failure !== undefined && !hasOwnRuleset(names.netns);
-    const externals = isClosed ? [] : (nat?.externalAddresses.map((a) => a.address) ?? []);
-    const want = desiredContext(plan, externals, mtu);
+    const want = desiredContext(plan, isClosed ? undefined : nat, mtu);
     if (isClosed) want.up.delete(externalLink);
-    await this.#open(names, isNew, ends, want, links.externalMac);
-    if (failure === undefined)
-      this.#known.set(names.netns, {
-        ...{ want, links, nat: wantedListing(natState(rdid, nat, mtu)) },
-        ...(generation === undefined ? {} : { generation }),
-      });
-    return failure;
+    const settings = settingsOf(nat);
+    await this.#open(names, isNew, ends, want, settings, links.externalMac);
+    if (failure !== undefined || rules === undefined) return failure;
+    if (!isNew && isChanged) {
+      await endUncoveredSessions(names.netns, nat);
+      noteFinished(names.netns);
+    }
+    this.#known.set(names.netns, {
+      ...{ want, settings, links, rules },
+      ...(generation === undefined ? {} : { generation }),
+    });
+    return lacking;
   }
 
   /**
@@ -159,7 +155,7 @@ export class Contexts {
     const known = this.#known.get(names.netns);
     if (known === undefined) return { context: [], nat: [] };
     if (!netnsExists(names.netns)) return { context: [`the namespace ${names.netns} was missing`], nat: [] };
-    const { links, want, nat, generation } = known;
+    const { links, want, settings, rules, generation } = known;
     const ports = readPorts(names);
     const context: string[] = [];
     for (const port of ports)
@@ -172,16 +168,16 @@ export class Contexts {
         if (ends?.tenantPort.ifindex !== links.tenantIfindex) return false;
         if (ends.externalPort.ifindex !== links.externalIfindex) return false;
         context.push(...contextDifferences(readInside(reading, inside), want));
-        for (const { path, found } of wrongSettings(reading, inside))
+        for (const { path, found } of wrongSettings(reading, inside, settings))
           context.push(`the setting ${path} was ${found}`);
         if (ends.external.mac !== links.externalMac)
           context.push(`the link ${externalLink} had the MAC ${ends.external.mac}`);
         return true;
       });
       if (!isWhole) return { context: [`a link of the namespace ${names.netns} was missing`], nat: [] };
-      const rules = inspectNat(nat, generation);
-      if (rules.differences.length === 0) known.generation = rules.generation;
-      return { context, nat: rules.differences };
+      const found = inspectNat(rules, generation);
+      if (found.differences.length === 0) known.generation = found.generation;
+      return { context, nat: found.differences };
     });
   }
 
@@ -195,16 +191,8 @@ export class Contexts {
     const digest = netns.slice(this.#instance.length + 1);
     this.#known.delete(netns);
     const links = [`${this.#instance}h${digest}`, `${this.#instance}x${digest}`];
-    if (netnsExists(netns)) await ip(['netns', 'del', netns]);
-    const limit = Date.now() + REMOVAL_LIMIT_MS;
-    while (links.some((link) => ifindexOf(link) !== undefined)) {
-      if (Date.now() > limit)
-        throw new HnvError(
-          'HNV_NETNS',
-          `The kernel still has links of ${netns} ${REMOVAL_LIMIT_MS} ms after its removal.`,
-        );
-      await delay(REMOVAL_POLL_MS);
-    }
+    await removeNamespace(netns, links);
+    noteFinished(netns);
   }
 
   /** Undefined unless the namespace and all ends are there, and belong to one another. */
@@ -243,18 +231,19 @@ export class Contexts {
     isNew: boolean,
     ends: Ends,
     want: ContextState,
+    settings: readonly Setting[],
     mac: string,
   ): Promise<void> {
     const { netns } = names;
     await ownTurn();
     const have = inNetns(netns, () => {
       if (isNew) {
-        writeSettings();
+        writeSettings(settings);
         return freshContext(want);
       }
       return RouteNetlink.use((reading) => {
         const inside = readLinks(reading);
-        mendSettings(reading, inside);
+        mendSettings(reading, inside, settings);
         return readInside(reading, inside);
       });
     });
@@ -266,11 +255,37 @@ export class Contexts {
         if (entry.startsWith(`${externalLink} `)) have.neighbours.delete(entry);
     }
     await ipBatch([...first, ...contextCommands(have, want)], { netns });
+    for (const family of [4, 6] as const) await ipBatch(ruleCommands(have, want, family), { netns, family });
     await ipBatch(
       [ends.tenantPort, ends.externalPort].flatMap((port) =>
         isOpen(port) ? [] : [['link', 'set', port.name, 'mtu', String(ROOT_MTU), 'up']],
       ),
     );
+  }
+}
+
+/** What became of the ruleset of a context. */
+interface RulesSet {
+  rules?: NatRules;
+  /** Of rules that were made at once. */
+  generation?: number | undefined;
+  isChanged: boolean;
+  failure?: HnvError;
+}
+
+function setRules(
+  netns: string,
+  { rdid, mtu }: ContextRequest,
+  nat: NatPlan | undefined,
+  isNew: boolean,
+): RulesSet {
+  try {
+    const rules = natRules(rdid, nat, mtu);
+    if (isNew) return { rules, generation: createNat(netns, rules), isChanged: true };
+    return { rules, isChanged: applyNat(netns, rules) === 'changed' };
+  } catch (error) {
+    if (!(error instanceof HnvError)) throw error;
+    return { isChanged: false, failure: error };
   }
 }
 

@@ -1,51 +1,65 @@
 /**
- * What nft lists of a ruleset of ours: so that an edit of any rule by hand is found, and not only the absence of one. How a
+ * What nft lists of the table `hnvgw`: so that an edit of any rule by hand is found, and not only the absence of one. How a
  * rule is listed is asked of the kernel and libnftables themselves, in a namespace of its own, once for each shape of a
  * rule; rules of one shape differ in addresses and numbers alone.
  */
 import { inNewNetns } from '../linux/netns.ts';
 import { nftList, nftScript } from '../linux/nftables.ts';
-import { externalSets, mappingMaps, type NatState, natTable, ruleMark, skeletonScript } from './ruleset.ts';
+import {
+  type ElementSet,
+  elementSets,
+  type NatState,
+  natTable,
+  type PolicyChain,
+  policyChains,
+  skeletonScript,
+} from './ruleset.ts';
 
-/** A member of a concatenation as libnftables' JSON has it. */
-type Part = string | number | { prefix: { addr: string; len: number } };
-type Concat = { concat: Part[] };
+/** A member of a set, or a part of one, as libnftables' JSON has it; one that somebody has commented is an object. */
+type Part =
+  | string
+  | number
+  | { concat: Part[] }
+  | { prefix: { addr: string; len: number } }
+  | { elem: { val: Part } };
 
 interface Rule {
   chain: string;
-  comment?: string;
   expr: unknown;
+  comment?: string;
 }
 
 /** What nftList() gives for our table, as far as it is read here. */
 export interface Listed {
-  /** An element that somebody has commented is an object. */
-  set?: { name: string; elem?: (string | { elem: { val: string } })[] };
-  map?: { name: string; elem?: [Concat, Concat][] };
+  set?: { name: string; elem?: Part[] };
+  map?: { name: string; elem?: [Part, Part][] };
   rule?: Rule;
 }
 
-/** Chains whose rules depend on the policy. */
-const POLICY_CHAINS: ReadonlySet<string> = new Set(['source', 'segments']);
+const ELEMENT_SETS: ReadonlySet<string> = new Set(elementSets);
+const POLICY_CHAINS: ReadonlySet<string> = new Set(policyChains);
 /** An IPv4 address, an IPv6 address, a number. */
 const VALUE = /(\d+\.\d+\.\d+\.\d+)|([0-9a-f]*:[0-9a-f]*:[0-9a-f:]*)|\b(\d+)\b/g;
-/** First of the numbers that stand for others: what nft takes for a port, a size, a mark. */
+/** First of the numbers that stand for others: what nft takes for a port, a size, a seed. */
 const NUMBERS = 50_001;
 
 let skeleton: readonly string[] | undefined;
-/** Expressions of rules, as JSON, by shape. */
+/** Expressions of rules, as JSON, by chain and shape. */
 const shapes = new Map<string, string>();
 
-const words = ({ concat }: Concat): string =>
-  concat
-    .map((part) => (typeof part === 'object' ? `${part.prefix.addr}/${part.prefix.len}` : part))
-    .join(' . ');
+function words(part: Part): string {
+  if (typeof part !== 'object') return `${part}`;
+  if ('concat' in part) return part.concat.map(words).join(' . ');
+  if ('prefix' in part) return `${part.prefix.addr}/${part.prefix.len}`;
+  return words(part.elem.val);
+}
 
-/** A remote prefix that is one address is listed without its length. */
-const keyOf = (key: Concat): string =>
-  words(key)
-    .replace(/ \. ([0-9.]+)$/, ' . $1/32')
-    .replace(/ \. ([0-9a-f:]+)$/, ' . $1/128');
+/** In sets of prefixes, one that is a single address is listed without its length. */
+function keyOf(set: string, part: Part): string {
+  const key = words(part);
+  if (set !== 'routed' && !set.startsWith('mappings')) return key;
+  return key.replace(/(^| \. )([0-9.]+)$/, '$1$2/32').replace(/(^| \. )([0-9a-f:]+)$/, '$1$2/128');
+}
 
 /** Without what differs between two namespaces, or changes by itself. */
 function canonical(object: object): string {
@@ -54,33 +68,33 @@ function canonical(object: object): string {
   );
 }
 
-const expressionOf = ({ comment, expr }: Rule): string => `${comment ?? ''} ${canonical({ expr })}`;
+const expressionOf = ({ comment, expr }: Rule): string => canonical({ ...(comment && { comment }), expr });
 
 /** The table without what depends on the policy, a line for each object in nft's order. */
 function skeletonOf(objects: readonly Listed[]): string[] {
   return objects.flatMap((object) => {
     const { set, map, rule } = object;
     if (rule !== undefined) return POLICY_CHAINS.has(rule.chain) ? [] : canonical({ rule });
-    if (set !== undefined && externalSets.includes(set.name))
+    if (set !== undefined && ELEMENT_SETS.has(set.name))
       return canonical({ set: { ...set, elem: undefined } });
-    if (map !== undefined && mappingMaps.includes(map.name))
+    if (map !== undefined && ELEMENT_SETS.has(map.name))
       return canonical({ map: { ...map, elem: undefined } });
     return canonical(object);
   });
 }
 
-/** The ruleset in a namespace of its own, with this rule in the chain `source`. */
-function listAlone(rule?: string): Listed[] {
+/** The table in a namespace of its own, with this rule in a chain. */
+function listAlone(chain?: PolicyChain, rule?: string): Listed[] {
   const { family, table } = natTable;
-  const more = rule === undefined ? '' : `add rule ${family} ${table} source ${rule}`;
+  const more = rule === undefined ? '' : `add rule ${family} ${table} ${chain} ${rule}`;
   return inNewNetns(() => {
     nftScript(skeletonScript(false) + more);
     return (nftList(natTable) ?? []) as Listed[];
   });
 }
 
-/** What a rule of ours is listed as: its comment and its expression. Not to be called within inNetns(). */
-function listedRule(rule: string): string {
+/** What a rule of ours is listed as: its expression. Not to be called within inNetns(). */
+function listedRule(chain: PolicyChain, rule: string): string {
   const values = [...new Set(rule.match(VALUE))];
   const numbers = values.filter((value) => /^\d+$/.test(value)).sort((a, b) => Number(a) - Number(b));
   // Numbers keep their order, for ranges have one.
@@ -90,11 +104,11 @@ function listedRule(rule: string): string {
     return String(NUMBERS + numbers.indexOf(value));
   };
   const shape = rule.replace(VALUE, standIn);
-  let expression = shapes.get(shape);
+  let expression = shapes.get(`${chain} ${shape}`);
   if (expression === undefined) {
-    const found = listAlone(shape).find((object) => object.rule?.chain === 'source')?.rule?.expr;
+    const found = listAlone(chain, shape).find((object) => object.rule?.chain === chain)?.rule?.expr;
     expression = JSON.stringify(found);
-    shapes.set(shape, expression);
+    shapes.set(`${chain} ${shape}`, expression);
   }
   const originals = new Map<unknown, string | number>(
     values.map((value) =>
@@ -102,51 +116,46 @@ function listedRule(rule: string): string {
     ),
   );
   const expr: unknown = JSON.parse(expression, (_, value) => originals.get(value) ?? value);
-  return expressionOf({ chain: '', comment: ruleMark(rule), expr });
+  return expressionOf({ chain, expr });
 }
 
-/** All that a ruleset holds, comparable. */
+/** All that the table holds, comparable. */
 export interface NatListing {
   /** All that is the same in every context, in nft's order. */
   skeleton: readonly string[];
-  externals: ReadonlySet<string>;
   /** Key to value, in nft's words. */
-  mappings: ReadonlyMap<string, string>;
-  /** Rules of the chains `source` and `segments`. */
-  sources: readonly string[];
-  segments: readonly string[];
+  elements: ReadonlyMap<ElementSet, ReadonlyMap<string, string>>;
+  /** Rules of the chains that are the policy's. */
+  chains: ReadonlyMap<PolicyChain, readonly string[]>;
 }
 
 /** What nftList() gave. */
 export function readListing(objects: readonly Listed[]): NatListing {
-  const rules = (chain: string): string[] =>
+  const elements = new Map(elementSets.map((name) => [name, new Map<string, string>()]));
+  for (const { set, map } of objects) {
+    const ofSet = elements.get(set?.name as ElementSet);
+    for (const element of set?.elem ?? []) ofSet?.set(keyOf(set?.name ?? '', element), '');
+    const ofMap = elements.get(map?.name as ElementSet);
+    for (const [key, value] of map?.elem ?? []) ofMap?.set(keyOf(map?.name ?? '', key), words(value));
+  }
+  const rules = (chain: PolicyChain): string[] =>
     objects.flatMap(({ rule }) => (rule?.chain === chain ? expressionOf(rule) : []));
-  const externals = objects.flatMap(({ set }) =>
-    set !== undefined && externalSets.includes(set.name) ? (set.elem ?? []) : [],
-  );
-  const mappings = objects.flatMap(({ map }) =>
-    map !== undefined && mappingMaps.includes(map.name) ? (map.elem ?? []) : [],
-  );
   return {
     skeleton: skeletonOf(objects),
-    externals: new Set(
-      externals.map((element) => (typeof element === 'string' ? element : element.elem.val)),
-    ),
-    mappings: new Map(mappings.map(([key, value]) => [keyOf(key), words(value)])),
-    sources: rules('source'),
-    segments: rules('segments'),
+    elements,
+    chains: new Map(policyChains.map((chain) => [chain, rules(chain)])),
   };
 }
 
 /** What nft would list of that state. Not to be called within inNetns(). */
-export function wantedListing({ externals, mappings, sources, segments }: NatState): NatListing {
+export function wantedListing({ elements, chains }: NatState): NatListing {
   skeleton ??= skeletonOf(listAlone());
   return {
     skeleton,
-    externals,
-    mappings,
-    sources: sources.map(listedRule),
-    segments: segments.map(listedRule),
+    elements,
+    chains: new Map(
+      [...chains].map(([chain, rules]) => [chain, rules.map((rule) => listedRule(chain, rule))]),
+    ),
   };
 }
 
@@ -164,6 +173,13 @@ function chainDifferences(chain: string, have: readonly string[], want: readonly
     ...(missing > 0 ? [`${missing} of the rules of the chain ${chain} were missing or changed`] : []),
     ...(extra > 0 ? [`the chain ${chain} had ${extra} rules that are not hnvgw's`] : []),
   ];
+}
+
+/** What the members of a set are to an operator. */
+function memberName(set: ElementSet): string {
+  if (set.startsWith('external')) return 'external address';
+  if (set.startsWith('mappings')) return 'mapping';
+  return set === 'routed' ? 'routed prefix' : 'one-to-one translation';
 }
 
 /** What a line of a skeleton is about: a rule by its chain, anything else by its name. */
@@ -186,15 +202,16 @@ export function listingDifferences(have: NatListing | undefined, want: NatListin
       .map((line) => `${subject(line)} was there that is not hnvgw's`),
   ];
   if (found.length === 0 && !hasSkeleton(have, want)) found.push('the rules were in disorder');
-  for (const address of want.externals)
-    if (!have.externals.has(address)) found.push(`the external address ${address} was missing in the rules`);
-  for (const address of have.externals)
-    if (!want.externals.has(address)) found.push(`the external address ${address} was in the rules`);
-  for (const [key, value] of want.mappings)
-    if (have.mappings.get(key) !== value) found.push(`the mapping ${key} : ${value} was missing or changed`);
-  for (const key of have.mappings.keys())
-    if (!want.mappings.has(key)) found.push(`the mapping ${key} was there`);
-  found.push(...chainDifferences('source', have.sources, want.sources));
-  found.push(...chainDifferences('segments', have.segments, want.segments));
+  for (const [set, wanted] of want.elements) {
+    const members = have.elements.get(set);
+    const told = (key: string, value: string | undefined): string =>
+      `the ${memberName(set)} ${key}${value ? ` : ${value}` : ''}`;
+    for (const [key, value] of wanted)
+      if (members?.get(key) !== value) found.push(`${told(key, value)} was missing in the rules, or changed`);
+    for (const key of members?.keys() ?? [])
+      if (!wanted.has(key)) found.push(`${told(key, undefined)} was in the rules`);
+  }
+  for (const [chain, wanted] of want.chains)
+    found.push(...chainDifferences(chain, have.chains.get(chain) ?? [], wanted));
   return found;
 }

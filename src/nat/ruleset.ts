@@ -1,18 +1,21 @@
 /**
- * NAT policy of one routing domain as an nftables ruleset. Pure: what comes out depends only on the plan and the MTUs.
+ * NAT policy of one routing domain as an nftables ruleset: the table `hnvgw`. Pure: what comes out depends only on the plan
+ * and the MTUs. What few domains ask for has tables of its own beside it (tables.ts), so that it costs nobody else.
  *
  * The ruleset fails closed. The chain `leaving`, behind source NAT, has policy drop: to the uplink it lets what was
- * translated and what the context says under an external address of its own; to the tenant, what answers a tenant and
- * what came by a port mapping. One chain there instead of one in the forward hook and another one behind NAT: each costs
- * every packet a traversal. One table of family `inet` holds both families, with a set and a map for each, because a set
- * has one type of address.
+ * translated, what the context says under an external address of its own, and prefixes that are routed; to the tenant, what
+ * answers a tenant, what came by destination NAT, and what is for a routed prefix. One chain there instead of one in the
+ * forward hook and another one behind NAT: each costs every packet a traversal. One table of family `inet` holds both
+ * families, with a set and a map for each, because a set has one type of address.
  *
  * It is written in nft's own language, which an operator reads as `nft list ruleset` shows it; libnftables' JSON has no
  * way to say a map to address and port (nft 1.0.6, Debian 12). All that is put into it was made canonical by `policy/`.
  */
-import { createHash } from 'node:crypto';
-import { addressBytes, addressFamily } from '../policy/address.ts';
-import type { ExternalAddressPlan, NatPlan } from '../policy/plan.ts';
+import { addressFamily } from '../policy/address.ts';
+import type { NatPlan } from '../policy/plan.ts';
+import { type Family, familiesOf, NFT } from './families.ts';
+import { isLooped } from './looped.ts';
+import { shareRules } from './sharing.ts';
 
 export const natTable = { family: 'inet', table: 'hnvgw' } as const;
 
@@ -21,19 +24,6 @@ export const tenantLink = 'hnv';
 export const externalLink = 'ext';
 
 const TABLE = `${natTable.family} ${natTable.table}`;
-
-type Family = 4 | 6;
-const FAMILIES: readonly Family[] = [4, 6];
-
-/** What rules and elements of each family are named by. */
-const WORDS = {
-  4: { ip: 'ip', nfproto: 'ipv4', external: 'external', mappings: 'mappings', everybody: '0.0.0.0/0' },
-  6: { ip: 'ip6', nfproto: 'ipv6', external: 'external6', mappings: 'mappings6', everybody: '::/0' },
-} as const;
-
-/** Names of the sets of external addresses, and of the maps of port mappings. */
-export const externalSets: readonly string[] = FAMILIES.map((family) => WORDS[family].external);
-export const mappingMaps: readonly string[] = FAMILIES.map((family) => WORDS[family].mappings);
 
 /** IP and TCP headers without options: what a segment's packet has beside its data. */
 const TCP_HEADERS = { 4: 40, 6: 60 } as const;
@@ -46,83 +36,86 @@ export interface ContextMtu {
   external: number;
 }
 
-/** What of the ruleset depends on the policy; all the rest is the same in every context. */
+/** Sets and maps with what the policy says: names in nft's words to values, which are empty in sets. */
+const ELEMENTS = [
+  ...['external', 'external6', 'mappings', 'mappings6', 'inside', 'inside6', 'outside', 'outside6', 'routed'],
+] as const;
+export type ElementSet = (typeof ELEMENTS)[number];
+export const elementSets: readonly ElementSet[] = ELEMENTS;
+
+/** Chains whose rules are the policy's. */
+const CHAINS = ['reverse_path', 'hairpin', 'shared', 'segments'] as const;
+export type PolicyChain = (typeof CHAINS)[number];
+export const policyChains: readonly PolicyChain[] = CHAINS;
+
+/** What of the table depends on the policy; all the rest is the same in every context. */
 export interface NatState {
-  /** Members of the sets of external addresses. */
-  externals: Set<string>;
-  /** Elements of the maps of mappings, key to value, in nft's words. */
-  mappings: Map<string, string>;
-  /** Rules of the chain `source`, in their order. */
-  sources: string[];
-  /** Rules of the chain `segments`, in their order. */
-  segments: string[];
+  elements: ReadonlyMap<ElementSet, ReadonlyMap<string, string>>;
+  chains: ReadonlyMap<PolicyChain, readonly string[]>;
 }
 
 /**
- * The connection mark of what was given the external address: an IPv4 address as a number, 32 bits of an IPv6 address's
- * SHA-256. Should two addresses ever share one, conversations of the other end too when one is taken away, and go on
- * again.
- */
-export function conversationMark(address: string): number {
-  const bytes = Buffer.from(addressBytes(address));
-  if (addressFamily(address) === 4) return bytes.readUInt32BE(12);
-  return createHash('sha256').update(bytes).digest().readUInt32BE(0);
-}
-
-/**
- * Source NAT for one of `count` external addresses of a family. A tenant's address always gets the same one (RFC 4787
- * REQ-2, "paired"): chosen by a hash of the inner source.
- */
-function sourceRules(address: ExternalAddressPlan, index: number, count: number, seed: number): string[] {
-  const family = addressFamily(address.address);
-  const { ip, nfproto } = WORDS[family];
-  const pick =
-    count === 1 ? `meta nfproto ${nfproto}` : `jhash ${ip} saddr mod ${count} seed ${seed} == ${index}`;
-  const match = `oifname "${externalLink}" ${pick}`;
-  const mark = `ct mark set ${conversationMark(address.address)} snat ${ip} to`;
-  const whole = `${match} ${mark} ${address.address}`;
-  if (address.portStart === undefined || address.portEnd === undefined) return [whole];
-  const host = family === 4 ? address.address : `[${address.address}]`;
-  const range = `${address.portStart}-${address.portEnd}`;
-  return [`${match} meta l4proto { tcp, udp } ${mark} ${host}:${range}`, whole];
-}
-
-/**
- * What the ruleset of a domain should hold. `rdid` seeds the choice among several external addresses, so that a restart
+ * What the table of a domain should hold. `rdid` seeds the choice among several external addresses, so that a restart
  * or another node chooses the same. Without a plan nothing is translated, and so nothing passes.
  */
 export function natState(rdid: string, plan: NatPlan | undefined, mtu: ContextMtu): NatState {
-  const seed = createHash('sha256').update(rdid).digest().readUInt32LE(0);
-  const addresses = plan?.externalAddresses ?? [];
+  const elements = new Map<ElementSet, Map<string, string>>(ELEMENTS.map((name) => [name, new Map()]));
+  const put = (set: 'external' | 'mappings' | 'inside' | 'outside', of: string, key: string, value = '') =>
+    elements.get(addressFamily(of) === 4 ? set : `${set}6`)?.set(key, value);
+  for (const { address } of plan?.externalAddresses ?? []) put('external', address, address);
+  for (const { external, internal } of plan?.oneToOne ?? []) {
+    put('inside', external, external, internal);
+    put('outside', external, internal, external);
+  }
+  for (const m of plan?.portMappings ?? []) {
+    const remote = m.remotePrefix ?? NFT[addressFamily(m.externalAddress)].everybody;
+    const key = `${m.externalAddress} . ${m.protocol} . ${m.externalPort} . ${remote}`;
+    put('mappings', m.externalAddress, key, `${m.internalAddress} . ${m.internalPort}`);
+  }
+  for (const { internal } of plan?.prefixes ?? []) elements.get('routed')?.set(internal, '');
   return {
-    externals: new Set(addresses.map(({ address }) => address)),
-    mappings: new Map(
-      (plan?.portMappings ?? []).map((m) => {
-        const remote = m.remotePrefix ?? WORDS[addressFamily(m.externalAddress)].everybody;
-        return [
-          `${m.externalAddress} . ${m.protocol} . ${m.externalPort} . ${remote}`,
-          `${m.internalAddress} . ${m.internalPort}`,
-        ];
-      }),
-    ),
-    sources: FAMILIES.flatMap((family) => {
-      const ofFamily = addresses.filter(({ address }) => addressFamily(address) === family);
-      return ofFamily.flatMap((address, i) => sourceRules(address, i, ofFamily.length, seed));
-    }),
-    segments: FAMILIES.map((family) => {
-      const size = Math.min(mtu.tenant, mtu.external) - TCP_HEADERS[family];
-      return `meta nfproto ${WORDS[family].nfproto} tcp option maxseg size set ${size}`;
-    }),
+    elements,
+    chains: new Map([
+      ['reverse_path', [reversePathRule(plan)]],
+      ['hairpin', plan?.hairpinning === 'local' ? HAIRPIN_RULES : []],
+      ['shared', familiesOf(plan).flatMap((family) => shareRules(rdid, plan, family))],
+      ['segments', ([4, 6] as const).map((family) => segmentRule(family, mtu))],
+    ]),
   };
 }
 
-/*
- * Only a connection's first packet passes chains of type nat, so that what is checked there costs the others nothing:
- * IPv6 has no rp_filter, and a source that the tenant has must not come from the uplink.
- *
+/**
+ * IPv6 has no rp_filter, and a source that the tenant has must not come from the uplink. What comes back from there under
+ * an external address of the domain's own is let in where it is sent there (looped.ts).
+ */
+function reversePathRule(plan: NatPlan | undefined): string {
+  const own = plan !== undefined && isLooped(plan, 6) ? 'ip6 saddr != @external6 ' : '';
+  return `meta nfproto ipv6 ${own}fib saddr . iif oif missing drop`;
+}
+
+/**
  * `segments` lowers the largest segment that a TCP side offers, in each direction, to what both links take: neither side
  * then depends on ICMP to find the tunnel's MTU. The sizes are constants because nft's `rt mtu` finds the tenant's link by
  * the packet's source, which behind source NAT is an address of the context itself. A smaller size stays as it is.
+ */
+function segmentRule(family: Family, mtu: ContextMtu): string {
+  const size = Math.min(mtu.tenant, mtu.external) - TCP_HEADERS[family];
+  return `meta nfproto ${NFT[family].nfproto} tcp option maxseg size set ${size}`;
+}
+
+/**
+ * A tenant's host that asks for an external address of its own domain. Who will be seen to ask is another one of these
+ * addresses, so that the prefix of remotes that may use a mapping is held against the address that is asked for.
+ */
+const HAIRPIN_RULES = [
+  'dnat ip to ip daddr map @inside',
+  'dnat ip6 to ip6 daddr map @inside6',
+  'meta l4proto { tcp, udp } dnat ip to ip daddr . meta l4proto . th dport . ip daddr map @mappings',
+  'meta l4proto { tcp, udp } dnat ip6 to ip6 daddr . meta l4proto . th dport . ip6 daddr map @mappings6',
+];
+
+/*
+ * Only a connection's first packet passes chains of type nat, so that what is checked there costs the others nothing.
  *
  * ICMP errors of the context itself are `related`, even those about the first packet of a conversation (traceroute): the
  * kernel gives them the conversation of the packet that they are about.
@@ -146,16 +139,54 @@ const SKELETON = `
     type ipv6_addr . inet_proto . inet_service . ipv6_addr : ipv6_addr . inet_service
     flags interval
   }
+  map inside {
+    type ipv4_addr : ipv4_addr
+  }
+  map inside6 {
+    type ipv6_addr : ipv6_addr
+  }
+  map outside {
+    type ipv4_addr : ipv4_addr
+  }
+  map outside6 {
+    type ipv6_addr : ipv6_addr
+  }
+  set routed {
+    type ipv6_addr
+    flags interval
+  }
+  chain reverse_path {
+  }
+  chain hairpin {
+  }
+  chain shared {
+  }
+  chain segments {
+  }
+  chain arriving {
+    jump reverse_path
+    dnat ip to ip daddr map @inside
+    dnat ip6 to ip6 daddr map @inside6
+    meta l4proto { tcp, udp } dnat ip to ip daddr . meta l4proto . th dport . ip saddr map @mappings
+    meta l4proto { tcp, udp } dnat ip6 to ip6 daddr . meta l4proto . th dport . ip6 saddr map @mappings6
+  }
   chain destination {
     type nat hook prerouting priority dstnat; policy accept;
-    iifname "${externalLink}" meta nfproto ipv6 fib saddr . iif oif missing drop
-    iifname "${externalLink}" meta l4proto { tcp, udp } dnat ip to ip daddr . meta l4proto . th dport . ip saddr map @mappings
-    iifname "${externalLink}" meta l4proto { tcp, udp } dnat ip6 to ip6 daddr . meta l4proto . th dport . ip6 saddr map @mappings6
+    iifname "${externalLink}" goto arriving
+    ip6 saddr @external6 drop
+    ip daddr @external goto hairpin
+    ip6 daddr @external6 goto hairpin
+  }
+  chain translation {
+    snat ip to ip saddr map @outside
+    snat ip6 to ip6 saddr map @outside6
+    ip6 saddr @routed accept
+    goto shared
   }
   chain source {
     type nat hook postrouting priority srcnat; policy accept;
-  }
-  chain segments {
+    oifname "${externalLink}" goto translation
+    iifname "${tenantLink}" ct status dnat goto translation
   }
   chain input {
     type filter hook input priority filter; policy drop;
@@ -167,91 +198,61 @@ const SKELETON = `
     type filter hook postrouting priority 300; policy drop;
     tcp flags syn / syn,rst jump segments
     oifname "${externalLink}" ct status snat,dnat accept
-    oifname "${externalLink}" ip saddr @external accept
-    oifname "${externalLink}" ip6 saddr @external6 accept
+    oifname "${externalLink}" iifname != "${tenantLink}" ip saddr @external accept
+    oifname "${externalLink}" iifname != "${tenantLink}" ip6 saddr @external6 accept
     oifname "${tenantLink}" ct state established,related accept
     oifname "${tenantLink}" ct status dnat accept
+    oifname "${externalLink}" ip6 saddr @routed accept
+    oifname "${tenantLink}" ip6 daddr @routed accept
     oifname "lo" accept
     ip6 daddr ff02::/16 drop
+    counter drop
+  }
 `;
 
-const digest = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 32);
-
-/** Comment of the last rule of `leaving`: by it the skeleton is known again after a restart, or known to be another. */
-export const skeletonMark = `hnvgw ${digest(SKELETON)}`;
-
-/** Comment of a rule of `source` or `segments`. */
-export const ruleMark = (rule: string): string => `hnvgw ${digest(rule)}`;
-
-/** The empty ruleset. `replace` also ends one that is there; without it nothing may be there. */
+/** The table without policy. `replace` also ends one that is there; without it nothing may be there. */
 export function skeletonScript(replace: boolean): string {
-  const table = `table ${TABLE} {${SKELETON}    counter drop comment "${skeletonMark}"\n  }\n}\n`;
+  const table = `table ${TABLE} {${SKELETON}}\n`;
   return replace ? `delete table ${TABLE}\n${table}` : table;
 }
 
-/** What the kernel reports of its present content: the marks of rules stand for their text. */
-export interface PresentNat {
-  externals: ReadonlySet<string>;
-  mappings: ReadonlyMap<string, string>;
-  sourceMarks: readonly string[];
-  segmentMarks: readonly string[];
-}
-
-export const emptyNat: PresentNat = {
-  externals: new Set(),
-  mappings: new Map(),
-  sourceMarks: [],
-  segmentMarks: [],
+export const emptyNat: NatState = {
+  elements: new Map(ELEMENTS.map((name) => [name, new Map()])),
+  chains: new Map(CHAINS.map((name) => [name, []])),
 };
 
-/** The commands `verb` of elements, which begin with an address, in the set or map of its family. */
-function elementCommands(
-  verb: 'add' | 'delete',
-  kind: 'external' | 'mappings',
-  elements: readonly string[],
-): string[] {
-  return FAMILIES.flatMap((family) => {
-    const ofFamily = elements.filter((element) => addressFamily(element.split(' ', 1)[0] ?? '') === family);
-    if (ofFamily.length === 0) return [];
-    return `${verb} element ${TABLE} ${WORDS[family][kind]} { ${ofFamily.join(', ')} }`;
-  });
-}
-
-function chainCommands(chain: string, have: readonly string[], want: readonly string[]): string[] {
-  if (want.map(ruleMark).join() === have.join()) return [];
-  return [
-    ...(have.length > 0 ? [`flush chain ${TABLE} ${chain}`] : []),
-    ...want.map((rule) => `add rule ${TABLE} ${chain} ${rule} comment "${ruleMark(rule)}"`),
-  ];
-}
-
 /**
- * The commands from `have` to `want`, for one transaction; empty when they are alike. External addresses that are not
- * wanted any more are left for withoutExternals(). What only grows makes no command that takes something away, for these
- * cost an RCU grace period each time.
+ * The commands from `have` to `want`, for one transaction; empty when they are alike. What only grows makes no command
+ * that takes something away, for these cost an RCU grace period each time.
  */
-export function natChanges(have: PresentNat, want: NatState): string {
-  const stale = [...have.mappings].filter(([key, value]) => want.mappings.get(key) !== value);
-  const fresh = [...want.mappings].filter(([key, value]) => have.mappings.get(key) !== value);
-  const added = [...want.externals].filter((address) => !have.externals.has(address));
+export function natChanges(have: NatState, want: NatState): string {
   return [
-    ...elementCommands(
-      'delete',
-      'mappings',
-      stale.map(([key]) => key),
-    ),
-    ...elementCommands('add', 'external', added),
-    ...elementCommands(
-      'add',
-      'mappings',
-      fresh.map(([key, value]) => `${key} : ${value}`),
-    ),
-    ...chainCommands('source', have.sourceMarks, want.sources),
-    ...chainCommands('segments', have.segmentMarks, want.segments),
+    ...ELEMENTS.flatMap((name) => elementChanges(name, have.elements.get(name), want.elements.get(name))),
+    ...CHAINS.flatMap((name) => chainChanges(name, have.chains.get(name), want.chains.get(name))),
   ].join('\n');
 }
 
-/** The commands that take addresses out of the sets of external addresses. */
-export function withoutExternals(addresses: readonly string[]): string {
-  return elementCommands('delete', 'external', addresses).join('\n');
+type Elements = ReadonlyMap<string, string>;
+
+function elementChanges(
+  name: string,
+  have: Elements = new Map<string, string>(),
+  want: Elements = new Map<string, string>(),
+): string[] {
+  const stale = [...have].flatMap(([key, value]) => (want.get(key) === value ? [] : key));
+  const fresh = [...want].flatMap(([key, value]) => {
+    if (have.get(key) === value) return [];
+    return value === '' ? key : `${key} : ${value}`;
+  });
+  const command = (verb: string, elements: string[]): string[] =>
+    elements.length === 0 ? [] : [`${verb} element ${TABLE} ${name} { ${elements.join(', ')} }`];
+  return [...command('delete', stale), ...command('add', fresh)];
+}
+
+function chainChanges(chain: string, have: readonly string[] = [], want: readonly string[] = []): string[] {
+  if (want.join('\n') === have.join('\n')) return [];
+  return [
+    ...(have.length > 0 ? [`flush chain ${TABLE} ${chain}`] : []),
+    ...want.map((rule) => `add rule ${TABLE} ${chain} ${rule}`),
+  ];
 }

@@ -3,6 +3,7 @@
  * wanted, and there are none when nothing is to do.
  */
 import t from 'tap';
+import { settingsOf, writeSettings, wrongSettings } from '../../src/gateway/context-settings.ts';
 import {
   type ContextState,
   contextCommands,
@@ -10,12 +11,14 @@ import {
   freshContext,
   readInside,
   readLinks,
+  ruleCommands,
 } from '../../src/gateway/context-state.ts';
 import { ip, ipBatch } from '../../src/linux/iproute2.ts';
 import { inNetns } from '../../src/linux/netns.ts';
 import { RouteNetlink } from '../../src/linux/rtnetlink.ts';
-import { writeSysctl } from '../../src/linux/sysctl.ts';
-import type { ContextPlan } from '../../src/policy/plan.ts';
+import { readSysctl, writeSysctl } from '../../src/linux/sysctl.ts';
+import type { ContextPlan, NatPlan } from '../../src/policy/plan.ts';
+import { natPlan } from '../lab/nat-plan.ts';
 
 const netns = `gc${process.pid}`;
 const SEQUENCES = 8;
@@ -76,11 +79,16 @@ function anyContext(pick: (limit: number) => number): ContextState {
       ],
     ).flat(),
   };
-  const externals = [
-    ...some(['198.51.100.101', '198.51.100.102', '203.0.113.7', '203.0.113.8']),
-    ...some(['2001:db8:100::101', '2001:db8:100::102', '2001:db8:200::7']),
-  ];
-  return desiredContext(plan, externals, { tenant: 1358 + 100 * pick(3), external: 1400 + 100 * pick(2) });
+  const block = { portStart: 1024, portEnd: 2047 };
+  const nat = natPlan({
+    externalAddresses: [
+      ...some(['198.51.100.101', '198.51.100.102', '203.0.113.7', '203.0.113.8']),
+      ...some(['2001:db8:100::101', '2001:db8:100::102', '2001:db8:200::7']),
+    ].map((address) => ({ address, ...(pick(4) === 0 ? block : {}) })),
+    prefixes: some(['2001:db8:300::/64']).map((prefix) => ({ external: prefix, internal: prefix })),
+    hairpinning: pick(3) === 0 ? 'external' : 'local',
+  });
+  return desiredContext(plan, nat, { tenant: 1358 + 100 * pick(3), external: 1400 + 100 * pick(2) });
 }
 
 /** The namespace as Contexts makes it, for a context whose MAC address it has from the beginning. */
@@ -113,6 +121,23 @@ async function newNamespace(want: ContextState): Promise<void> {
   );
 }
 
+async function lead(have: ContextState, want: ContextState): Promise<string[][]> {
+  const commands = contextCommands(have, want);
+  await ipBatch(commands, { netns });
+  for (const family of [4, 6] as const) {
+    const rules = ruleCommands(have, want, family);
+    await ipBatch(rules, { netns, family });
+    commands.push(...rules);
+  }
+  return commands;
+}
+
+const nothing = (have: ContextState, want: ContextState): string[][] => [
+  ...contextCommands(have, want),
+  ...ruleCommands(have, want, 4),
+  ...ruleCommands(have, want, 6),
+];
+
 /** What readInside() finds, without the root sides, which stand in the same namespace here. */
 async function found(): Promise<ContextState> {
   const state = inNetns(netns, () => RouteNetlink.use((reading) => readInside(reading, readLinks(reading))));
@@ -127,11 +152,10 @@ for (let seed = 1; seed <= SEQUENCES; seed++) {
     await newNamespace(want);
     let have = freshContext(want);
     for (let step = 0; step < STEPS; step++) {
-      const commands = contextCommands(have, want);
-      await ipBatch(commands, { netns });
+      const commands = await lead(have, want);
       const now = await found();
       t.strictSame(now, want, `step ${step}: ${commands.map((command) => command.join(' ')).join('; ')}`);
-      t.same(contextCommands(now, want), [], 'and nothing is left to do');
+      t.same(nothing(now, want), [], 'and nothing is left to do');
       // By turns from what was wanted last, as a running process does, and from what is there, as after a restart.
       have = step % 2 === 0 ? want : now;
       want = anyContext(pick);
@@ -140,9 +164,17 @@ for (let seed = 1; seed <= SEQUENCES; seed++) {
 }
 
 t.test('whatever a hand has changed is put right', async (t) => {
-  const want = desiredContext(base, ['198.51.100.101', '203.0.113.7', '2001:db8:100::101'], MTU);
+  const nat = natPlan({
+    externalAddresses: [
+      { address: '198.51.100.101' },
+      { address: '203.0.113.7' },
+      { address: '2001:db8:100::101' },
+    ],
+    hairpinning: 'external',
+  });
+  const want = desiredContext(base, nat, MTU);
   await newNamespace(want);
-  await ipBatch(contextCommands(freshContext(want), want), { netns });
+  await lead(freshContext(want), want);
   const damages: string[][][] = [
     [['link', 'set', 'hnv', 'down']],
     [['link', 'set', 'ext', 'down']],
@@ -166,24 +198,81 @@ t.test('whatever a hand has changed is put right', async (t) => {
     [['neigh', 'del', 'fd00:fe::1', 'dev', 'hnv']],
     [['neigh', 'replace', 'fe80::1', 'lladdr', '02:00:00:00:00:99', 'nud', 'permanent', 'dev', 'ext']],
     [['link', 'set', 'hnv', 'mtu', '1300', 'address', '02:00:00:00:00:99']],
+    [['route', 'del', '203.0.113.7/32', 'table', '200']],
+    [['route', 'replace', '203.0.113.9/32', 'dev', 'hnv', 'table', '200']],
+    [['rule', 'del', 'priority', '1']],
+    [
+      ['rule', 'add', 'priority', '0', 'table', 'local'],
+      ['rule', 'del', 'priority', '2'],
+    ],
   ];
   for (const damage of damages) {
     await ipBatch(damage, { netns });
     const have = await found();
     t.notSame(have, want, 'the damage shows');
-    await ipBatch(contextCommands(have, want), { netns });
+    await lead(have, want);
     t.strictSame(await found(), want, damage.map((command) => command.join(' ')).join('; '));
   }
 });
 
 t.test('a context whose last external address goes and comes back has its way out again', async (t) => {
-  const without = desiredContext(base, [], MTU);
-  const having = desiredContext(base, ['198.51.100.101', '2001:db8:100::101'], MTU);
+  const without = desiredContext(base, undefined, MTU);
+  const externalAddresses = [{ address: '198.51.100.101' }, { address: '2001:db8:100::101' }];
+  const having = desiredContext(base, natPlan({ externalAddresses }), MTU);
   await newNamespace(without);
   let have = freshContext(without);
   for (const want of [having, without, having]) {
-    await ipBatch(contextCommands(have, want), { netns });
+    await lead(have, want);
     t.strictSame(await found(), want);
     have = want;
   }
+});
+
+t.test('a family that has prefixes alone leaves by an address of their own', async (t) => {
+  const prefixes = [{ external: '2001:db8:300::/64', internal: '2001:db8:300::/64' }];
+  const want = desiredContext(base, natPlan({ prefixes }), MTU);
+  await newNamespace(want);
+  await lead(freshContext(want), want);
+  t.strictSame(await found(), want);
+  t.ok(want.addresses.has('ext 2001:db8:300::/128'), 'the address of its routers (RFC 4291)');
+  t.ok(want.routes.has('::/0 ext fe80::1 2001:db8:300::'));
+});
+
+t.test('settings follow the policy, and one that a hand has changed is found', async (t) => {
+  const want = desiredContext(base, undefined, MTU);
+  await newNamespace(want);
+  const differing = (nat: NatPlan | undefined): Record<string, string> =>
+    inNetns(netns, () =>
+      RouteNetlink.use((reading) =>
+        Object.fromEntries(
+          wrongSettings(reading, readLinks(reading), settingsOf(nat)).map(({ path, found }) => [path, found]),
+        ),
+      ),
+    );
+  const timeouts = { icmp: 61, tcpEstablished: 7441, tcpTransient: 241, udp: 301 };
+  const nat = natPlan({ timeouts });
+  inNetns(netns, () => writeSettings(settingsOf(nat)));
+  t.same(differing(nat), {});
+  const read = (name: string): string =>
+    inNetns(netns, () => readSysctl(`net/netfilter/nf_conntrack_${name}`));
+  const [icmp, established, transient, udp] = ['61', '7441', '241', '301'];
+  t.same(
+    ['icmp_timeout', 'icmpv6_timeout', 'udp_timeout', 'udp_timeout_stream', 'acct', 'timestamp'].map(read),
+    [icmp, icmp, udp, udp, '1', '1'],
+  );
+  t.equal(read('tcp_timeout_established'), established);
+  for (const state of ['syn_sent', 'syn_recv', 'fin_wait', 'close_wait', 'last_ack', 'time_wait'])
+    t.equal(read(`tcp_timeout_${state}`), transient, state);
+  t.same(differing(natPlan({ timeouts: { ...timeouts, udp: 60 } })), {
+    'net/netfilter/nf_conntrack_udp_timeout': udp,
+    'net/netfilter/nf_conntrack_udp_timeout_stream': udp,
+  });
+  const looped = natPlan({
+    timeouts,
+    hairpinning: 'external',
+    externalAddresses: [{ address: '198.51.100.101' }],
+  });
+  t.same(differing(looped), { 'net/ipv4/conf/ext/accept_local': '0' });
+  inNetns(netns, () => writeSysctl('net/netfilter/nf_conntrack_acct', '0'));
+  t.same(differing(nat), { 'net/netfilter/nf_conntrack_acct': '0' });
 });

@@ -3,8 +3,9 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import t from 'tap';
 import { ipBatch } from '../../src/linux/iproute2.ts';
 import { contextDrops } from '../../src/nat/context-drops.ts';
-import { applyNat } from '../../src/nat/nat.ts';
+import { createNat, natRules } from '../../src/nat/nat.ts';
 import type { PortMappingPlan } from '../../src/policy/plan.ts';
+import { natPlan } from '../lab/nat-plan.ts';
 
 const netns = `nd${process.pid}`;
 const inside = (program: string, ...args: string[]) =>
@@ -25,8 +26,9 @@ t.test('packets that a context lets go nowhere are counted', async (t) => {
       internalPort: 80,
     }),
   );
-  const plan = { externalAddresses: [{ address: '198.51.100.101' }], portMappings };
-  applyNat(netns, '11111111-1111-1111-1111-111111111111', plan, { tenant: 1458, external: 1500 });
+  const plan = natPlan({ externalAddresses: [{ address: '198.51.100.101' }], portMappings });
+  const mtu = { tenant: 1458, external: 1500 };
+  createNat(netns, natRules('11111111-1111-1111-1111-111111111111', plan, mtu));
   t.equal(contextDrops(netns), 0);
   await ipBatch(
     [

@@ -1,18 +1,9 @@
 /** NAT policy as nftables text: what depends on the policy, and the smallest change between two policies. */
 import t from 'tap';
-import {
-  conversationMark,
-  emptyNat,
-  type NatState,
-  natChanges,
-  type PresentNat,
-  ruleMark,
-  skeletonMark,
-  skeletonScript,
-  natState as stateOf,
-  withoutExternals,
-} from '../../src/nat/ruleset.ts';
-import type { NatPlan, PortMappingPlan } from '../../src/policy/plan.ts';
+import { emptyNat, natChanges, skeletonScript, natState as stateOf } from '../../src/nat/ruleset.ts';
+import { wantedTables } from '../../src/nat/tables.ts';
+import type { ExternalAddressPlan, NatPlan, PortMappingPlan } from '../../src/policy/plan.ts';
+import { natPlan } from '../lab/nat-plan.ts';
 
 const RDID = '11111111-1111-1111-1111-111111111111';
 const A = '198.51.100.101';
@@ -25,50 +16,45 @@ const mapping = (more: Partial<PortMappingPlan> = {}): PortMappingPlan => ({
   ...{ protocol: 'tcp', externalAddress: A, externalPort: 8080 },
   ...{ internalAddress: '10.1.1.12', internalPort: 80, ...more },
 });
-const plan = (addresses: string[], portMappings: PortMappingPlan[] = []): NatPlan => ({
-  externalAddresses: addresses.map((address) => ({ address })),
-  portMappings,
-});
-/** The kernel's content when it holds just the state. */
-const present = (state: NatState): PresentNat => ({
-  ...state,
-  sourceMarks: state.sources.map(ruleMark),
-  segmentMarks: state.segments.map(ruleMark),
-});
-const natState = (rdid: string, policy: NatPlan | undefined): NatState => stateOf(rdid, policy, MTU);
+const plan = (addresses: string[], portMappings: PortMappingPlan[] = []): NatPlan =>
+  natPlan({ externalAddresses: addresses.map((address) => ({ address })), portMappings });
+const blocks = (...externalAddresses: ExternalAddressPlan[]): NatPlan => natPlan({ externalAddresses });
+const natState = (policy: NatPlan | undefined, rdid = RDID) => stateOf(rdid, policy, MTU);
+const shared = (policy: NatPlan | undefined, rdid = RDID): readonly string[] =>
+  natState(policy, rdid).chains.get('shared') ?? [];
+const elements = (policy: NatPlan, set: string): [string, string][] => [
+  ...(natState(policy).elements.get(set as 'external') ?? []),
+];
 const change = (from: NatPlan | undefined, to: NatPlan | undefined): string[] =>
-  natChanges(present(natState(RDID, from)), natState(RDID, to))
+  natChanges(natState(from), natState(to))
     .split('\n')
     .filter((line) => line !== '');
 
 t.test('without a policy nothing is translated and no address is the domain’s own', async (t) => {
-  const { externals, mappings, sources } = natState(RDID, undefined);
-  t.same({ externals, mappings, sources }, { externals: new Set(), mappings: new Map(), sources: [] });
+  t.same(natState(undefined).elements, emptyNat.elements);
+  t.same(shared(undefined), []);
   t.same(
-    natChanges(emptyNat, natState(RDID, undefined))
+    natChanges(emptyNat, natState(undefined))
       .split('\n')
       .map((line) => line.split(' ').slice(0, 5).join(' ')),
-    ['add rule inet hnvgw segments', 'add rule inet hnvgw segments'],
-    'but segments are clamped in every context alike',
+    ['reverse_path', 'segments', 'segments'].map((chain) => `add rule inet hnvgw ${chain}`),
+    'but sources are checked and segments clamped in every context alike',
   );
+  t.same(wantedTables(RDID, undefined), new Map());
 });
 
 t.test('one external address takes everything that leaves', async (t) => {
-  const { externals, sources } = natState(RDID, plan([A]));
-  t.same(externals, new Set([A]));
-  t.same(sources, [`oifname "ext" meta nfproto ipv4 ct mark set ${conversationMark(A)} snat ip to ${A}`]);
-  t.same(natState(RDID, plan([A6])).sources, [
-    `oifname "ext" meta nfproto ipv6 ct mark set ${conversationMark(A6)} snat ip6 to ${A6}`,
-  ]);
+  t.same(elements(plan([A]), 'external'), [[A, '']]);
+  t.same(shared(plan([A])), [`meta nfproto ipv4 snat ip to ${A}`]);
+  t.same(shared(plan([A6])), [`meta nfproto ipv6 snat ip6 to ${A6}`]);
 });
 
 t.test(
   'several external addresses share by a hash of the inner source, each value having its rule',
   async (t) => {
     const addresses = Array.from({ length: 5 }, (_, i) => `198.51.100.${i}`);
-    const { sources } = natState(RDID, plan(addresses));
-    const picks = sources.map((rule) =>
-      /jhash ip saddr mod 5 seed (\d+) == (\d) .* snat ip to (\S+)$/.exec(rule),
+    const picks = shared(plan(addresses)).map((rule) =>
+      /^jhash ip saddr mod 5 seed (\d+) == (\d) snat ip to (\S+)$/.exec(rule),
     );
     t.same(
       picks.map((pick) => [pick?.[2], pick?.[3]]),
@@ -80,39 +66,57 @@ t.test(
 
 t.test('the choice among several is the same every time, and another in another domain', async (t) => {
   const several = plan([A, B]);
-  t.same(natState(RDID, several), natState(RDID, several));
-  t.notSame(
-    natState(RDID, several).sources,
-    natState('22222222-2222-2222-2222-222222222222', several).sources,
+  t.same(shared(several), shared(several));
+  t.notSame(shared(several), shared(several, '22222222-2222-2222-2222-222222222222'));
+});
+
+t.test(
+  'a block is of TCP and UDP ports and of identifiers of echo requests, and of nothing else',
+  async (t) => {
+    t.same(shared(blocks({ address: A, portStart: 1024, portEnd: 2047 })), [
+      `meta nfproto ipv4 meta l4proto { tcp, udp } snat ip to ${A}:1024-2047`,
+      `meta nfproto ipv4 icmp type echo-request snat ip to ${A}:1024-2047`,
+    ]);
+    t.same(shared(blocks({ address: A6, portStart: 1024, portEnd: 2047 })), [
+      `meta nfproto ipv6 meta l4proto { tcp, udp } snat ip6 to [${A6}]:1024-2047`,
+      `meta nfproto ipv6 icmpv6 type echo-request snat ip6 to [${A6}]:1024-2047`,
+    ]);
+  },
+);
+
+t.test('an address that is one-to-one is nobody else’s', async (t) => {
+  const policy = natPlan({
+    externalAddresses: [{ address: A }, { address: B }, { address: A6 }],
+    oneToOne: [
+      { external: A, internal: '10.1.1.12' },
+      { external: A6, internal: 'fd00:1::12' },
+    ],
+  });
+  t.same(shared(policy), [`meta nfproto ipv4 snat ip to ${B}`]);
+  t.same(elements(policy, 'inside'), [[A, '10.1.1.12']]);
+  t.same(elements(policy, 'outside'), [['10.1.1.12', A]]);
+  t.same(elements(policy, 'inside6'), [[A6, 'fd00:1::12']]);
+  t.same(elements(policy, 'outside6'), [['fd00:1::12', A6]]);
+  t.same(
+    change(plan([A, B, A6]), policy).filter((line) => line.includes(' element ')).length,
+    4,
+    'and is made so by elements',
   );
 });
 
-t.test('a port range holds for what has ports, and the rest is translated without one', async (t) => {
-  const externalAddresses = [{ address: A, portStart: 1024, portEnd: 2047 }];
-  const [ranged, whole, ...more] = natState(RDID, { externalAddresses, portMappings: [] }).sources;
-  t.match(ranged, /meta l4proto \{ tcp, udp \} .* snat ip to 198\.51\.100\.101:1024-2047$/);
-  t.match(whole, / snat ip to 198\.51\.100\.101$/);
-  t.same(more, []);
+t.test('prefixes are routed by their inside, whatever they are outside', async (t) => {
+  const prefixes = [{ external: '2001:db8:5::/64', internal: 'fd00:1::/64' }];
+  t.same(elements(natPlan({ prefixes }), 'routed'), [['fd00:1::/64', '']]);
+  t.same(shared(natPlan({ prefixes })), []);
 });
 
 t.test('a mapping is one element, with the remote prefix that may use it', async (t) => {
-  const { mappings } = natState(
-    RDID,
-    plan(
-      [A],
-      [
-        mapping(),
-        mapping({ protocol: 'udp', externalPort: 53, internalPort: 53, remotePrefix: '203.0.113.0/24' }),
-      ],
-    ),
-  );
-  t.same(
-    [...mappings],
-    [
-      [`${A} . tcp . 8080 . 0.0.0.0/0`, '10.1.1.12 . 80'],
-      [`${A} . udp . 53 . 203.0.113.0/24`, '10.1.1.12 . 53'],
-    ],
-  );
+  const remotePrefix = '203.0.113.0/24';
+  const dns = mapping({ protocol: 'udp', externalPort: 53, internalPort: 53, remotePrefix });
+  t.same(elements(plan([A], [mapping(), dns]), 'mappings'), [
+    [`${A} . tcp . 8080 . 0.0.0.0/0`, '10.1.1.12 . 80'],
+    [`${A} . udp . 53 . 203.0.113.0/24`, '10.1.1.12 . 53'],
+  ]);
 });
 
 t.test('equal policies make no change', async (t) => {
@@ -142,103 +146,106 @@ t.test('mappings in another order are the same', async (t) => {
 });
 
 t.test(
-  'another external address is there before its rule is, and the old one is left for later',
+  'another external address changes its elements and the rules that choose, and nothing else',
   async (t) => {
-    const lines = change(plan([A]), plan([B]));
-    const [rule = ''] = natState(RDID, plan([B])).sources;
-    t.same(lines, [
+    t.same(change(plan([A]), plan([B])), [
+      `delete element inet hnvgw external { ${A} }`,
       `add element inet hnvgw external { ${B} }`,
-      'flush chain inet hnvgw source',
-      `add rule inet hnvgw source ${rule} comment "${ruleMark(rule)}"`,
+      'flush chain inet hnvgw shared',
+      `add rule inet hnvgw shared meta nfproto ipv4 snat ip to ${B}`,
     ]);
-    t.equal(withoutExternals([A, B]), `delete element inet hnvgw external { ${A}, ${B} }`);
   },
 );
 
-t.test('a change of the port range changes the source rules alone', async (t) => {
-  const ranged: NatPlan = {
-    externalAddresses: [{ address: A, portStart: 1024, portEnd: 2047 }],
-    portMappings: [],
-  };
-  const verbs = change(plan([A]), ranged).map((line) => line.split(' ').slice(0, 2).join(' '));
-  t.same(verbs, ['flush chain', 'add rule', 'add rule']);
-});
-
-t.test('source rules in another order, as somebody’s hand may have left them, are put right', async (t) => {
-  const want = natState(RDID, plan([A, B]));
-  const sourceMarks = want.sources.map(ruleMark).toReversed();
+t.test('rules in another order, as somebody’s hand may have left them, are put right', async (t) => {
+  const want = natState(plan([A, B]));
+  const chains = new Map(want.chains).set('shared', (want.chains.get('shared') ?? []).toReversed());
   t.match(
-    natChanges({ ...present(want), sourceMarks }, want),
-    /^flush chain inet hnvgw source\nadd rule .*\nadd rule /,
+    natChanges({ ...want, chains }, want),
+    /^flush chain inet hnvgw shared\nadd rule .*\nadd rule [^\n]*$/,
   );
 });
 
 t.test('each family shares its own external addresses, by its own source', async (t) => {
-  const { externals, sources } = natState(RDID, plan([A, A6, B6]));
-  t.same(externals, new Set([A, A6, B6]));
-  t.match(sources[0], /^oifname "ext" meta nfproto ipv4 .* snat ip to 198\.51\.100\.101$/);
-  t.match(sources[1], /jhash ip6 saddr mod 2 seed \d+ == 0 .* snat ip6 to 2001:db8:100::101$/);
-  t.match(sources[2], /jhash ip6 saddr mod 2 seed \d+ == 1 .* snat ip6 to 2001:db8:100::102$/);
-  t.equal(sources.length, 3);
-});
-
-t.test('an IPv6 address with a port range stands in brackets', async (t) => {
-  const externalAddresses = [{ address: A6, portStart: 1024, portEnd: 2047 }];
-  const [ranged] = natState(RDID, { externalAddresses, portMappings: [] }).sources;
-  t.match(ranged, /meta l4proto \{ tcp, udp \} .* snat ip6 to \[2001:db8:100::101\]:1024-2047$/);
+  const rules = shared(plan([A, A6, B6]));
+  t.match(rules[0], /^meta nfproto ipv4 snat ip to 198\.51\.100\.101$/);
+  t.match(rules[1], /^jhash ip6 saddr mod 2 seed \d+ == 0 snat ip6 to 2001:db8:100::101$/);
+  t.match(rules[2], /^jhash ip6 saddr mod 2 seed \d+ == 1 snat ip6 to 2001:db8:100::102$/);
+  t.equal(rules.length, 3);
 });
 
 t.test('elements go into the set and the map of their family', async (t) => {
   const of6 = mapping({ externalAddress: A6, internalAddress: 'fd00:1::12' });
-  t.same(change(undefined, plan([A, A6], [mapping(), of6])).slice(0, 4), [
-    `add element inet hnvgw external { ${A} }`,
-    `add element inet hnvgw external6 { ${A6} }`,
-    `add element inet hnvgw mappings { ${A} . tcp . 8080 . 0.0.0.0/0 : 10.1.1.12 . 80 }`,
-    `add element inet hnvgw mappings6 { ${A6} . tcp . 8080 . ::/0 : fd00:1::12 . 80 }`,
-  ]);
-  t.same(withoutExternals([A, A6]).split('\n'), [
-    `delete element inet hnvgw external { ${A} }`,
-    `delete element inet hnvgw external6 { ${A6} }`,
-  ]);
+  t.same(
+    change(undefined, plan([A, A6], [mapping(), of6])).filter((line) => line.includes(' element ')),
+    [
+      `add element inet hnvgw external { ${A} }`,
+      `add element inet hnvgw external6 { ${A6} }`,
+      `add element inet hnvgw mappings { ${A} . tcp . 8080 . 0.0.0.0/0 : 10.1.1.12 . 80 }`,
+      `add element inet hnvgw mappings6 { ${A6} . tcp . 8080 . ::/0 : fd00:1::12 . 80 }`,
+    ],
+  );
 });
 
 t.test('segments fit into the smaller of both links', async (t) => {
   const sizes = (tenant: number, external: number): (string | undefined)[] =>
-    stateOf(RDID, undefined, { tenant, external }).segments.map((rule) => /set (\d+)$/.exec(rule)?.[1]);
+    (stateOf(RDID, undefined, { tenant, external }).chains.get('segments') ?? []).map(
+      (rule) => /set (\d+)$/.exec(rule)?.[1],
+    );
   t.same(sizes(1458, 1500), ['1418', '1398']);
   t.same(sizes(8958, 1500), ['1460', '1440']);
 });
 
 t.test('another MTU changes the rules of segments alone', async (t) => {
-  const lines = natChanges(
-    present(stateOf(RDID, plan([A]), MTU)),
-    stateOf(RDID, plan([A]), { ...MTU, tenant: 1438 }),
-  ).split('\n');
+  const lines = natChanges(natState(plan([A])), stateOf(RDID, plan([A]), { ...MTU, tenant: 1438 }));
   t.same(
-    lines.map((line) => line.split(' ').slice(0, 5).join(' ')),
+    lines.split('\n').map((line) => line.split(' ').slice(0, 5).join(' ')),
     ['flush chain inet hnvgw segments', 'add rule inet hnvgw segments', 'add rule inet hnvgw segments'],
   );
 });
 
-t.test('the mark of a conversation is 32 bits of an IPv6 address’s digest', async (t) => {
-  t.not(conversationMark(A6), conversationMark(B6));
-  t.equal(conversationMark(A6), conversationMark(A6));
-  t.ok(conversationMark(A6) < 2 ** 32);
+t.test('what comes back in is translated by the node itself, or by nobody', async (t) => {
+  const hairpin = (policy: NatPlan) => natState(policy).chains.get('hairpin');
+  t.equal(hairpin(plan([A]))?.length, 4);
+  t.same(hairpin({ ...plan([A]), hairpinning: 'external' }), []);
 });
 
-t.test('the mark of a conversation is its external IPv4 address as a number', async (t) => {
-  t.equal(conversationMark('198.51.100.101'), 0xc6336465);
-  t.equal(conversationMark('0.0.0.1'), 1);
+t.test('a source of the domain’s own comes in from the uplink only where it is sent there', async (t) => {
+  const [usual, looped] = [/^meta nfproto ipv6 fib saddr/, /^meta nfproto ipv6 ip6 saddr != @external6 fib/];
+  const rule = (policy: NatPlan | undefined) => natState(policy).chains.get('reverse_path')?.[0];
+  for (const policy of [undefined, plan([A6]), natPlan({ ...plan([A]), hairpinning: 'external' })])
+    t.match(rule(policy), usual);
+  t.match(rule({ ...plan([A6]), hairpinning: 'external' }), looped);
+  t.match(rule(blocks({ address: A6, portStart: 1024, portEnd: 2047 })), looped);
 });
 
-t.test(
-  'the skeleton drops what no rule of it lets through, and carries the mark that it is known by',
-  async (t) => {
-    const script = skeletonScript(false);
-    t.match(script, /^table inet hnvgw \{/);
-    t.ok(script.includes(`counter drop comment "${skeletonMark}"`));
-    t.match(script, /chain leaving \{\s+type filter hook postrouting priority 300; policy drop;/);
-    t.match(script, /chain input \{\s+type filter hook input priority filter; policy drop;/);
-    t.equal(skeletonScript(true), `delete table inet hnvgw\n${script}`);
-  },
-);
+t.test('what few domains ask for has tables of its own', async (t) => {
+  const tables = (more: Partial<NatPlan>) => wantedTables(RDID, natPlan({ ...plan([A]), ...more }));
+  t.same([...tables({}).keys()], []);
+  t.same([...tables({ algs: ['ftp'] }).keys()], ['hnvgw_alg']);
+  t.same([...tables({ maxSessions: 1 }).keys()], ['hnvgw_limit']);
+  const filtering = { tcp: 'addressAndPortDependent', udp: 'endpointIndependent' } as const;
+  const bindings = tables({ filtering }).get('hnvgw_bindings');
+  t.match(bindings, /meta l4proto udp .*@bindings/);
+  t.notMatch(bindings, /meta l4proto tcp/, 'of the protocols that it is asked for');
+  t.notMatch(bindings, /update @contacts/, 'and no more than is needed');
+  t.same([...wantedTables(RDID, natPlan({ ...plan([A6]), filtering })).keys()], [], 'of IPv4 alone');
+});
+
+t.test('a limit of sessions is shared out over buckets, and never more than it is', async (t) => {
+  for (const maxSessions of [1, 250, 251, 1000, 1001, 10_000_000]) {
+    const text = wantedTables(RDID, natPlan({ maxSessions })).get('hnvgw_limit') ?? '';
+    const buckets = Number(/symhash mod (\d+)/.exec(text)?.[1] ?? 1);
+    const each = Number(/ct count over (\d+) } add/.exec(text)?.[1]);
+    t.ok(buckets * each <= maxSessions && each <= 250, `${buckets} of ${each}`);
+    t.ok(maxSessions - buckets * each < buckets, 'and hardly less');
+  }
+});
+
+t.test('the skeleton drops what no rule of it lets through', async (t) => {
+  const script = skeletonScript(false);
+  t.match(script, /^table inet hnvgw \{/);
+  t.match(script, /chain leaving \{\s+type filter hook postrouting priority 300; policy drop;/);
+  t.match(script, /chain input \{\s+type filter hook input priority filter; policy drop;/);
+  t.equal(skeletonScript(true), `delete table inet hnvgw\n${script}`);
+});
