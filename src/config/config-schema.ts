@@ -128,7 +128,11 @@ export const ConfigSchema = Type.Object(
         routingDomains: count(65_536, 1024, 'routing domains'),
         lookupRecords: count(16_777_216, 131_072, 'lookup records of all routing domains together'),
         customerRoutes: count(16_777_216, 16_384, 'customer routes of all routing domains together'),
-        externalAddresses: count(1_048_576, 16_384, 'external addresses of all routing domains together'),
+        externalAddresses: count(
+          1_048_576,
+          16_384,
+          'external addresses, port blocks of them and external prefixes of all routing domains together',
+        ),
         ports: count(65_536, 4096, 'ports of virtual machines'),
       },
       { ...optionalSection, description: 'how much this node takes' },
@@ -175,6 +179,32 @@ export const ConfigSchema = Type.Object(
         ),
       },
       { ...optionalSection, description: 'addresses that are learned from VMs; for a host only' },
+    ),
+    natLog: Type.Optional(
+      Type.Object(
+        {
+          path: absolutePath(
+            'absolute path of the file that records are appended to, as lines of JSON; its folder must exist. A file that was ' +
+              'moved away is followed by a new one within a second',
+          ),
+          records: Type.Array(
+            Type.Union([Type.Literal('sessions'), Type.Literal('blocks')], {
+              description: 'sessions or blocks',
+            }),
+            {
+              ...{ minItems: 1, maxItems: 2, default: ['sessions', 'blocks'] },
+              description:
+                'what is recorded: beginning and end of each translated session (sessions), and which domain has which ' +
+                'external addresses, blocks of ports and prefixes (blocks)',
+            },
+          ),
+        },
+        {
+          ...closed,
+          description:
+            'the NAT log: who had which external address and port, and when; for a gateway only, and none by default',
+        },
+      ),
     ),
     log: Type.Object(
       {

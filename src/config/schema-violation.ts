@@ -48,15 +48,34 @@ interface SchemaError {
 
 /**
  * One error stands for all: a field that is not known (a misspelt name explains the one that is missing), else the
- * first that is not only the detail of another.
+ * first that is not only the detail of another. What is a list where a union takes a list is wrong as that list.
  */
 function worst(schema: TSchema, errors: SchemaError[], value: unknown): Violation {
-  const unions = errors.filter((error) => error.keyword === 'anyOf').map((error) => error.schemaPath);
+  const unions = errors.filter((error) => error.keyword === 'anyOf');
+  const lists = unions.map((union) =>
+    listMember(at(schema, union.schemaPath), at(value, union.instancePath)),
+  );
+  const isDetail = (error: SchemaError): boolean =>
+    unions.some((union, index) => {
+      const list = lists[index];
+      if (error === union) return list !== undefined;
+      const members = `${union.schemaPath}/anyOf/`;
+      if (!error.schemaPath.startsWith(members)) return false;
+      return list === undefined || !error.schemaPath.startsWith(`${members}${list}`);
+    });
   const error =
     errors.find(({ keyword }) => keyword === 'additionalProperties') ??
-    errors.find(({ schemaPath }) => !unions.some((union) => schemaPath.startsWith(`${union}/anyOf/`)));
+    errors.find((candidate) => !isDetail(candidate));
   if (error === undefined) throw new Error('a value that breaks its schema has no error');
   return describe(error, at(schema, error.schemaPath), at(value, error.instancePath));
+}
+
+/** The number of the union's member that is a list, when the value is one. */
+function listMember(union: unknown, value: unknown): number | undefined {
+  const members = field(union, 'anyOf');
+  if (!Array.isArray(value) || !Array.isArray(members)) return undefined;
+  const index = members.findIndex((member) => field(member, 'type') === 'array');
+  return index < 0 ? undefined : index;
 }
 
 type Limits = { limit?: number; type?: string | string[]; pattern?: string | RegExp; format?: string };
@@ -78,6 +97,7 @@ function describe(error: SchemaError, schema: unknown, value: unknown): Violatio
   const { limit, type, pattern, format } = error.params as Limits;
   const rules: Record<string, [rule: string, must: string]> = {
     type: ['type', `be of type ${type}`],
+    enum: ['enum', `be one of ${values(schema).join(', ')}`],
     anyOf: ['enum', `be one of ${constants(schema).join(', ')}`],
     pattern: ['pattern', `match ${pattern}`],
     format: ['format', `be a ${format}`],
@@ -120,10 +140,17 @@ function field(node: unknown, name: string): unknown {
   return (node as Record<string, unknown>)[name];
 }
 
-/** The values of a union of literals. */
+/** The values of a union of literals; a list has none, and says what it is. */
 function constants(schema: unknown): unknown[] {
   const members = field(schema, 'anyOf');
-  return Array.isArray(members) ? members.map((member) => field(member, 'const')) : [];
+  if (!Array.isArray(members)) return [];
+  return members.map((member) => field(member, 'const') ?? field(member, 'description'));
+}
+
+/** The values of an enumeration. */
+function values(schema: unknown): unknown[] {
+  const members = field(schema, 'enum');
+  return Array.isArray(members) ? members : [];
 }
 
 function shown(value: unknown): string {
