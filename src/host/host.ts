@@ -122,6 +122,14 @@ class HostRole implements Role {
     return 0;
   }
 
+  natUse(): undefined {
+    return undefined;
+  }
+
+  natSessions(): undefined {
+    return undefined;
+  }
+
   learningCounts(): LearningCounts {
     return this.#learning.counts;
   }

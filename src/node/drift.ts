@@ -12,13 +12,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { ResourceStatus } from '../api/operations.ts';
 import type { EncapCore } from '../encap/core.ts';
-import type { DomainTables, StrangeEntry } from '../encap/tables.ts';
+import { type DomainTables, isCounting, type StrangeEntry } from '../encap/tables.ts';
 import { ownTurn } from '../own-turn.ts';
 import type { ResourceKind } from '../policy/resources.ts';
 import { resourcePath } from '../store/resource-path.ts';
 import type { ResourceKey, Store } from '../store/store.ts';
 import { entryOwner } from './entry-owner.ts';
 import type { EventSink } from './journal.ts';
+import { NatRefusalWatch } from './nat-refusals.ts';
 import type { NodeLinks } from './node-links.ts';
 import type { Role } from './role.ts';
 import type { Sequencer } from './sequencer.ts';
@@ -91,6 +92,8 @@ const NODE = '';
 
 export class Drift {
   readonly #parts: DriftParts;
+  /** Each context is looked at anyway. */
+  readonly #refusals: NatRefusalWatch;
   /** By the RDID that is to be mended (the empty one: the node), and the path of the object. */
   readonly #open = new Map<string, Map<string, Open>>();
   readonly #stop = new AbortController();
@@ -100,6 +103,7 @@ export class Drift {
 
   constructor(parts: DriftParts) {
     this.#parts = parts;
+    this.#refusals = new NatRefusalWatch(parts.events);
   }
 
   /** Begins to look, when the kernel has followed the whole store once. */
@@ -169,8 +173,10 @@ export class Drift {
         if (findings.length > 0) this.#mend(rdid, findings);
         else if (this.#open.has(rdid)) this.#close(rdid);
       }
+      this.#lookAtRefusals(rdid);
       await pace.breathe();
     }
+    this.#refusals.endRound(store.state.domains);
     const strange: StrangeEntry[] = [];
     for (const found of tables.inspect()) {
       strange.push(...found);
@@ -179,6 +185,13 @@ export class Drift {
     }
     this.#work = pace.work;
     this.#foundEntries(strange);
+  }
+
+  #lookAtRefusals(rdid: string): void {
+    this.#safely(() => {
+      this.#refusals.look(rdid, this.#parts.role.natUse(rdid));
+      return [];
+    });
   }
 
   /** What vanishes while it is looked at is found the next time. */
@@ -230,8 +243,7 @@ export class Drift {
       const domain = domains.get(handle ?? 0);
       const text = `an entry of the map ${map} was ${value === undefined ? 'missing' : 'changed, or put there'}`;
       const rdid = domain?.rdid ?? NODE;
-      const owner =
-        domain === undefined || map === 'port_macs' ? {} : entryOwner(domain, map, key, value ?? '');
+      const owner = domain === undefined || isCounting(map) ? {} : entryOwner(domain, map, key, value ?? '');
       const list = findings.get(rdid) ?? [];
       findings.set(rdid, list);
       list.push({ ...(rdid === NODE ? {} : { rdid }), ...owner, text });

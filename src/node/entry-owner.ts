@@ -65,6 +65,8 @@ export function entryOwner(domain: DomainState, map: DomainMap, key: string, val
     case 'external_ports':
       return { kind: 'gateway' };
     case 'externals':
+    case 'external_ranges':
+    case 'translations':
       return { kind: 'nat' };
     case 'port_addresses':
       return portOf(decodePortAddressKey(bytes).ifindex, domain);

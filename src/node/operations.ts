@@ -93,6 +93,9 @@ export function nodeOperations(from: OperationsSources): Operations {
     if (key.kind === 'providerAddress') return providerStatus(id);
     if (key.kind === 'providerRoute') return routeStatus(id, revision);
     if (key.kind === 'port') return portStatus(id, revision);
+    // The kernel has nothing of a pool.
+    if (key.kind === 'externalAddressPool')
+      return { state: 'ready', since: store.get(key)?.modified ?? since };
     const status = sequencer.status(key.rdid ?? '', revision, key.kind, key.id);
     if (status.state !== 'ready' || !CONTEXT_KINDS.has(key.kind)) return status;
     const pending = sequencer.pendingReasons(key.rdid ?? '');
@@ -113,6 +116,7 @@ export function nodeOperations(from: OperationsSources): Operations {
 
   /** Under which names the sequencer works on a resource: those of domains, the empty one for the node's own links. */
   function worksOn({ kind, rdid, id = '' }: ResourceKey): string[] {
+    if (kind === 'externalAddressPool') return [];
     if (kind !== 'port') return [rdid ?? ''];
     const { ports, vsidOwners, domains } = store.state;
     const port = ports.get(id);
@@ -184,6 +188,8 @@ export function nodeOperations(from: OperationsSources): Operations {
     },
     isReady: from.isReady,
     contextDrops: (rdid) => role.contextDrops(rdid),
+    natUse: (rdid) => role.natUse(rdid),
+    natSessions: (rdid, filter) => role.natSessions(rdid, filter),
     domainCounters(rdid: string): DomainCounters {
       const handle = store.state.domains.get(rdid)?.handle;
       if (handle === undefined) throw new Error(`no such domain: ${rdid}`);

@@ -20,10 +20,13 @@ export interface Trouble {
   error: unknown;
 }
 
+/** How far a try at a domain came. */
 export interface Reconciled {
   /** Why something that was asked for is not there, though nothing failed. */
-  pending: readonly string[];
-  troubles: readonly Trouble[];
+  pending: string[];
+  troubles: Trouble[];
+  /** Resolves when it is worth another try: something is still another domain's. */
+  blockedUntil?: Promise<void>;
 }
 
 /** What of a role is used here. */
@@ -64,8 +67,9 @@ export class Reconciler {
       if (this.#owners.get(plan.handle) === rdid)
         refusals = this.#tables.apply(plan.handle, domainEntries(plan, attachments));
     };
-    const troubles: Trouble[] = [];
-    const attachments = await this.#role.attach(plan, fill, troubles);
+    const outcome: Reconciled = { pending: plan.pending, troubles: [] };
+    const { troubles } = outcome;
+    const attachments = await this.#role.attach(plan, fill, outcome);
     fill(attachments);
     troubles.push(...tableTroubles(domain, refusals));
     await this.#role.settle(plan, attachments, troubles);
@@ -76,7 +80,7 @@ export class Reconciler {
         if (providerMulticastAddress !== undefined)
           troubles.push({ kind: 'virtualSubnet', id: String(vsid), error });
     }
-    return { pending: plan.pending, troubles };
+    return outcome;
   }
 
   /** Nothing of the last owner's is left to the new one, its counters neither. */

@@ -1,11 +1,11 @@
 /** What a node does beside the encap core: the one thing in which a gateway and a host differ. */
-import type { LearningCounts } from '../api/operations.ts';
+import type { LearningCounts, NatSession, NatSessionFilter, NatUse } from '../api/operations.ts';
 import type { RoleName } from '../config/config.ts';
 import type { DomainAttachments } from '../encap/entries.ts';
 import type { DomainPlan } from '../policy/plan.ts';
 import type { DesiredState, DomainState } from '../policy/state.ts';
 import type { Finding } from './drift.ts';
-import type { Trouble } from './reconciler.ts';
+import type { Reconciled, Trouble } from './reconciler.ts';
 
 /** Why a port of the store is not in the data plane. */
 export interface PortTrouble {
@@ -22,12 +22,13 @@ export interface Role {
   /**
    * Makes what stands behind the core, or finds it, and says where the domain is joined to this node. Calls `fillTables`
    * before a program that may be of a new generation takes packets of what was there before. What cannot be made goes
-   * into `troubles`, and is left out of the answer when nothing can be joined to it.
+   * into the outcome, and is left out of the answer when nothing can be joined to it. What is another domain's still is
+   * taken out of the plan.
    */
   attach(
     plan: DomainPlan,
     fillTables: (attachments: DomainAttachments) => void,
-    troubles: Trouble[],
+    outcome: Reconciled,
   ): Promise<DomainAttachments>;
 
   /** Completes attach() when the tables have what the plan says: opens what is new, ends what the plan has no more. */
@@ -65,6 +66,12 @@ export interface Role {
 
   /** Packets that the routing context of the domain dropped; 0 when the role has none. */
   contextDrops(rdid: string): number;
+
+  /** Undefined when the role has no context of the domain. Quick. */
+  natUse(rdid: string): NatUse | undefined;
+
+  /** As Operations.natSessions(). */
+  natSessions(rdid: string, filter: NatSessionFilter): AsyncIterable<NatSession[]> | undefined;
 
   /** What became of learned addresses; undefined for a role that learns none. */
   learningCounts(): LearningCounts | undefined;

@@ -47,6 +47,8 @@ export class Sequencer {
   /** Those of them that somebody waits for. */
   readonly #urgent = new Set<string>();
   readonly #running = new Map<string, number>();
+  /** As #dirty, of domains that wait for what another one still has. */
+  readonly #blocked = new Map<string, number>();
   readonly #progress = new Map<string, DomainProgress>();
   readonly #waiters = new Waiters();
   readonly #retries = new Retries();
@@ -87,6 +89,7 @@ export class Sequencer {
     this.#unsubscribe();
     this.#retries.stop();
     this.#dirty.clear();
+    this.#blocked.clear();
     this.#urgent.clear();
     this.#nodeDirty = undefined;
     await this.#whenIdle();
@@ -121,7 +124,7 @@ export class Sequencer {
 
   /** Newest revision of which everything older is in the kernel, or was tried and failed. */
   get appliedRevision(): number {
-    const open = [...this.#dirty.values(), ...this.#running.values()];
+    const open = [...this.#dirty.values(), ...this.#running.values(), ...this.#blocked.values()];
     if (this.#nodeDirty !== undefined) open.push(this.#nodeDirty);
     return open.length === 0 ? this.#store.revision : Math.min(...open) - 1;
   }
@@ -133,7 +136,9 @@ export class Sequencer {
 
   /** How many domains, and the node's own links, are worked on or wait for that. */
   get queueLength(): number {
-    return this.#dirty.size + this.#running.size + (this.#nodeDirty === undefined ? 0 : 1);
+    return (
+      this.#dirty.size + this.#running.size + this.#blocked.size + (this.#nodeDirty === undefined ? 0 : 1)
+    );
   }
 
   /** How often something was tried again because it had failed, since the start. */
@@ -170,7 +175,8 @@ export class Sequencer {
   settled(rdid: string, revision: number, timeoutMs: number): Promise<void> {
     const caughtUp = (): boolean => {
       const dirty = rdid === NODE ? this.#nodeDirty : this.#dirty.get(rdid);
-      return [this.#running.get(rdid), dirty].every((open) => open === undefined || open > revision);
+      const open = [this.#running.get(rdid), this.#blocked.get(rdid), dirty];
+      return open.every((oldest) => oldest === undefined || oldest > revision);
     };
     return this.#waiters.wait(rdid, timeoutMs, caughtUp);
   }
@@ -275,9 +281,25 @@ export class Sequencer {
         this.#mark([rdid], this.#store.revision + 1);
         this.#pump();
       });
+    const oldest = this.#running.get(rdid) ?? revision;
     this.#running.delete(rdid);
+    this.#block(rdid, oldest, outcome.blockedUntil);
     this.#waiters.wake(rdid);
     this.#pump();
+  }
+
+  /** A domain that another one stands in the way of comes again when that has gone; until then it has not caught up. */
+  #block(rdid: string, oldest: number, until: Promise<void> | undefined): void {
+    const since = Math.min(this.#blocked.get(rdid) ?? oldest, oldest);
+    this.#blocked.delete(rdid);
+    if (until === undefined) return;
+    this.#blocked.set(rdid, since);
+    void until.then(() => {
+      if (this.#stopped || !this.#blocked.has(rdid)) return;
+      this.#mark([rdid], since);
+      this.#urgent.add(rdid);
+      this.#pump();
+    });
   }
 
   #whenIdle(): Promise<void> {

@@ -335,6 +335,26 @@ t.test('what a domain waits for is told, and that it is ready nevertheless', asy
   t.equal(sequencer.status(contoso, store.revision).state, 'ready');
 });
 
+t.test('a domain that another one stands in the way of comes again when that has gone', async (t) => {
+  const { store, work, sequencer } = await setUp(t);
+  await putDomain(store, contoso, 5001);
+  await sequencer.start();
+  const { passed, open } = gate();
+  work.domain = async () => ({ pending: ['NAT waits.'], troubles: [], blockedUntil: passed });
+  await putRecord(store, contoso, 2);
+  const { revision } = store;
+  await sequencer.settled(contoso, revision, 200);
+  t.equal(work.count(contoso), 2);
+  t.same(sequencer.pendingReasons(contoso), ['NAT waits.']);
+  t.ok(sequencer.appliedRevision < revision, 'it has not caught up');
+  work.domain = async () => done;
+  open();
+  await sequencer.settled(contoso, revision, 1_000);
+  t.equal(work.count(contoso), 3);
+  t.same(sequencer.pendingReasons(contoso), []);
+  t.equal(sequencer.appliedRevision, store.revision);
+});
+
 t.test('a change of provider addresses is applied alone, and then to every domain', async (t) => {
   const { store, work, sequencer } = await setUp(t);
   await putDomain(store, contoso, 5001);
