@@ -6,7 +6,7 @@ import { pinDirectory } from './gateway-remains.ts';
 /** Maps that count, sample or scribble while packets pass, ring buffers among them, which cannot be read. */
 const CHANGED_BY_TRAFFIC = [
   ...['stats', 'drop_scratch', 'drop_samples', 'quote_scratch'],
-  ...['learned', 'learned_scratch', 'sightings'],
+  ...['learned', 'learned_scratch', 'sightings', 'fragmented'],
 ];
 
 /** Where the pins of the one generation are that a node has made. */
@@ -28,6 +28,8 @@ export function mapEntries(instance: string): Record<string, string[]> {
       if (map === undefined) throw new Error(`the pinned map ${name} has gone`);
       maps[name] = map
         .entries()
+        // An array has its entry always; without a link in it there is nothing.
+        .filter(([, value]) => name !== 'sorter' || value.some((byte) => byte !== 0))
         .map(([key, value]) => `${hex(key)} ${hex(value)}`)
         .sort();
       map.close();

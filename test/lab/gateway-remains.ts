@@ -4,8 +4,9 @@
  * programs go with the node's own namespace.
  */
 import { createHash } from 'node:crypto';
-import { rm } from 'node:fs/promises';
-import { isContextNetns } from '../../src/gateway/names.ts';
+import { readdir, rm } from 'node:fs/promises';
+import { isContextNetns, sorterNames } from '../../src/gateway/names.ts';
+import { noteFinished, UNFINISHED } from '../../src/nat/unfinished.ts';
 import { runChecked } from './command.ts';
 import { namespaceNames } from './lab.ts';
 
@@ -25,12 +26,15 @@ export async function contextNamespaces(instance: string): Promise<string[]> {
   return (await namespaceNames()).filter((name) => isContextNetns(instance, name));
 }
 
-/** Removes contexts and pins of an instance whose program does not run. */
+/** Removes contexts, fragment sorter and pins of an instance whose program does not run. */
 export async function removeGatewayRemains(instance: string): Promise<void> {
-  const contexts = await contextNamespaces(instance);
-  if (contexts.length > 0) {
-    const input = contexts.map((name) => `netns delete ${name}\n`).join('');
+  const sorter = sorterNames(instance).netns;
+  const ours = (await namespaceNames()).filter((name) => isContextNetns(instance, name) || name === sorter);
+  if (ours.length > 0) {
+    const input = ours.map((name) => `netns delete ${name}\n`).join('');
     await runChecked(new Set(), 'ip', ['-batch', '-'], { input, timeoutMs: 120_000 });
   }
+  for (const name of await readdir(UNFINISHED).catch(() => []))
+    if (name.startsWith(`${instance}-`)) noteFinished(name);
   await rm(pinDirectory(instance), { recursive: true, force: true });
 }

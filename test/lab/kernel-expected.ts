@@ -13,7 +13,7 @@ import {
 } from '../../src/encap/entries.ts';
 import { desiredContext } from '../../src/gateway/context-state.ts';
 import { contextNames, providerLink } from '../../src/gateway/names.ts';
-import { emptyNat, natChanges, natState, skeletonScript } from '../../src/nat/ruleset.ts';
+import { natRules, natScript } from '../../src/nat/nat.ts';
 import { groupsOf } from '../../src/node/provider-groups.ts';
 import { wantedRoutes } from '../../src/node/provider-routes.ts';
 import { addressBytes, addressFamily, contains, macBytes, prefixAround } from '../../src/policy/address.ts';
@@ -222,16 +222,17 @@ export class ExpectedKernel {
     this.#programs.add(`${tenantPort} ingress hnv_port`).add(`${externalPort} ingress hnv_context`);
     const externals = nat?.externalAddresses.map(({ address }) => address) ?? [];
     const mtus = { tenant: mtu, external: uplink.mtu };
-    const want = desiredContext(context, externals, mtus);
+    const want = desiredContext(context, nat, mtus);
     this.#sections[`inside ${netns}`] = [
       ...[...want.up].map((link) => `up ${link}`),
       ...[...want.mtu].map(([link, size]) => `mtu ${link} ${size}`),
       `mac hnv ${want.tenantMac}`,
       ...[...want.addresses].map((address) => `address ${address}`),
       ...[...want.routes].map((route) => `route ${route}`),
+      ...[...want.looped].map((route) => `looped ${route}`),
       ...[...want.neighbours].map((neighbour) => `neighbour ${neighbour}`),
     ];
-    const script = `${skeletonScript(false)}${natChanges(emptyNat, natState(rdid, nat, mtus))}\n`;
+    const script = natScript(natRules(rdid, nat, mtus));
     this.#sections[`ruleset ${netns}`] = await this.#facts.ruleset(script);
     for (const address of externals)
       if (addressFamily(address) === 6) this.#line('proxies', `${this.#facts.uplink} ${address}`);
@@ -306,14 +307,10 @@ export class ExpectedKernel {
   }
 }
 
-/** How many entries each MAC has in `ports_by_mac`, whose keys are domain, VSID, MAC and padding. */
+/** The MACs of `ports_by_mac`, whose keys are domain, VSID, MAC and padding. */
 function portMacs(ports: readonly string[]): string[] {
-  const counts = new Map<string, number>();
-  for (const line of ports) {
-    const mac = line.slice(16, 32);
-    counts.set(mac, (counts.get(mac) ?? 0) + 1);
-  }
-  return [...counts].map(([mac, count]) => `${mac} ${word(count)}`);
+  const macs = new Set(ports.map((line) => line.slice(16, 32)));
+  return [...macs].map((mac) => `${mac} ${word(1)}`);
 }
 
 /** The differences, as lines; none when the kernel is as it must be. */

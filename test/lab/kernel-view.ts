@@ -217,11 +217,12 @@ async function readInside(lab: Lab, netns: string): Promise<{ lines: string[]; i
   }
   for (const { dst, dev, table, pref, gateway, prefsrc } of routes as unknown as ContextRoute[]) {
     // What the kernel keeps in `local` follows from the addresses.
-    if (dev === 'lo' || table !== 'main') continue;
+    if (dev === 'lo' || (table !== 'main' && table !== '200')) continue;
     // Only routes of IPv6 have a preference (RFC 4191).
     const [any, length] = pref === undefined ? ['0.0.0.0/0', 32] : ['::/0', 128];
     const destination = dst === 'default' ? any : dst.includes('/') ? dst : `${dst}/${length}`;
-    lines.push(`route ${destination} ${dev} ${gateway ?? '-'} ${prefsrc ?? '-'}`);
+    if (table === '200') lines.push(`looped ${destination} ${dev} ${gateway ?? '-'}`);
+    else lines.push(`route ${destination} ${dev} ${gateway ?? '-'} ${prefsrc ?? '-'}`);
   }
   for (const { dst, dev, lladdr } of neighbours as { dst: string; dev: string; lladdr: string }[])
     lines.push(`neighbour ${dev} ${dst} ${lladdr}`);

@@ -12,6 +12,7 @@ const SOL_SOCKET = 1;
 const SO_RCVBUFFORCE = 33;
 const MSG_DONTWAIT = 0x40;
 const EAGAIN = 11;
+const EINPROGRESS = 115;
 /** Thousands of small packets until take(). */
 const RECEIVE_BUFFER = 64 * 1024 * 1024;
 /** A super-packet with room for its headers. */
@@ -20,6 +21,7 @@ const LARGEST = 128 * 1024;
 const libc = koffi.load('libc.so.6');
 const socket = libc.func('int socket(int domain, int type, int protocol)');
 const bind = libc.func('int bind(int fd, const void *address, uint32_t length)');
+const connect = libc.func('int connect(int fd, const void *address, uint32_t length)');
 const recv = libc.func('int64_t recv(int fd, void *buffer, size_t size, int flags)');
 const sendto = libc.func(
   'int64_t sendto(int fd, const void *data, size_t size, int flags, const void *address, uint32_t length)',
@@ -81,6 +83,12 @@ export class NativeSocket {
     checked('bind', bind(this.#fd, address, address.length));
   }
 
+  /** Begins to connect, and does not wait for it where the socket does not block. */
+  connect(address: Buffer): void {
+    const result = connect(this.#fd, address, address.length);
+    if (koffi.errno() !== EINPROGRESS) checked('connect', result);
+  }
+
   /** `address` undefined: to where the socket is bound. */
   send(data: Uint8Array, address?: Buffer): void {
     checked('send', sendto(this.#fd, data, data.length, 0, address ?? null, address?.length ?? 0));
@@ -95,6 +103,12 @@ export class NativeSocket {
       else if (koffi.errno() === EAGAIN) return packets;
       else checked('recv', length);
     }
+  }
+
+  /** Hands the descriptor over: it is the caller's to close. */
+  release(): number {
+    this.#isOpen = false;
+    return this.#fd;
   }
 
   close(): void {

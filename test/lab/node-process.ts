@@ -2,7 +2,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { stringify } from 'yaml';
+import { parse, stringify } from 'yaml';
 import { familyOf } from './address.ts';
 import { ApiClient } from './api-client.ts';
 import type { Fabric } from './fabric.ts';
@@ -74,6 +74,12 @@ export abstract class NodeProcess {
       ...sections,
     };
     await writeFile(this.configFile, stringify(config));
+  }
+
+  /** Adds sections to the configuration, for the next start. */
+  async configure(sections: Record<string, unknown>): Promise<void> {
+    const config: object = parse(await readFile(this.configFile, 'utf8'));
+    await writeFile(this.configFile, stringify({ ...config, ...sections }));
   }
 
   /** The first of the provider addresses. */

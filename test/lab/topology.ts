@@ -19,7 +19,8 @@ const PROVIDER_PREFIX_LENGTH = 24;
 
 const SUBNET = '10.1.1.0/24';
 const GATEWAY_SUBNET = '10.254.254.0/29';
-const GATEWAY_CUSTOMER_ADDRESS = '10.254.254.2';
+/** The gateway's `.2`. */
+export const GATEWAY_CUSTOMER_ADDRESS = '10.254.254.2';
 
 export interface Tenant {
   name: string;
@@ -160,10 +161,10 @@ export async function provisionTenants(
   for (const tenant of TENANTS) await provisionTenant(tenant, put);
 }
 
-async function provisionTenant(
-  tenant: Tenant,
-  put: (path: string, body: unknown) => Promise<void>,
-): Promise<void> {
+type Put = (path: string, body: unknown) => Promise<unknown>;
+
+/** A tenant's routing domain and its gateway, without NAT. */
+export async function provisionDomain(tenant: Tenant, put: Put): Promise<void> {
   const base = `/v1/routing-domains/${tenant.rdid}`;
   await put(base, { name: tenant.name });
   await put(`${base}/virtual-subnets/${tenant.vsid}`, { addressPrefixes: [SUBNET] });
@@ -191,6 +192,11 @@ async function provisionTenant(
     customerAddresses: [GATEWAY_CUSTOMER_ADDRESS],
     macAddress: tenant.gatewayMac,
   });
+}
+
+async function provisionTenant(tenant: Tenant, put: Put): Promise<void> {
+  await provisionDomain(tenant, put);
+  const base = `/v1/routing-domains/${tenant.rdid}`;
   const mapped = tenant.vms[1];
   await put(`${base}/nat?wait=10s`, {
     externalAddresses: [{ ipAddress: tenant.externalAddress }],

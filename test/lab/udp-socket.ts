@@ -1,4 +1,4 @@
-/** A UDP socket of a namespace's own stack, on all its addresses of one family: what a VM would send and be given. */
+/** A UDP socket of a namespace's own stack, on one or all of its addresses of one family: what a VM would send and be given. */
 import ipaddr from 'ipaddr.js';
 import { familyOf } from './address.ts';
 import type { Namespace } from './namespace.ts';
@@ -36,13 +36,14 @@ export class UdpSocket {
   readonly #socket: NativeSocket;
   #ifindex = 0;
 
-  /** What it sends to groups goes out of `nic`, where it is a member of the multicast groups `groups`. */
+  /** What it sends to groups goes out of `nic`, where it is a member of the multicast groups `groups`. All addresses, without `address`. */
   constructor(
     namespace: Namespace,
     nic: string,
     family: 4 | 6,
     port: number,
     groups: readonly string[] = [],
+    address = family === 4 ? '0.0.0.0' : '::',
   ) {
     const domain = family === 4 ? AF_INET : AF_INET6;
     this.#socket = NativeSocket.open(namespace, nic, [domain, SOCK_DGRAM, 0], (opened, ifindex) => {
@@ -66,7 +67,7 @@ export class UdpSocket {
         for (const group of groups)
           opened.setOption(IPPROTO_IPV6, IPV6_JOIN_GROUP, Buffer.concat([bytesOf(group), index]));
       }
-      opened.bind(socketAddress(family === 4 ? '0.0.0.0' : '::', port, 0));
+      opened.bind(socketAddress(address, port, 0));
     });
   }
 

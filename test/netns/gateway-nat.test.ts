@@ -232,11 +232,7 @@ t.test('NAT for two tenants with the same inner addresses', { timeout: 120_000 }
       for (const each of simultaneous)
         t.equal(new Set(each).size, each.length, 'each conversation has a port of its own');
     }
-    t.match(
-      await contoso[0].ping(INTERNET_ADDRESS, 1),
-      { received: 1 },
-      'and ping, which has no ports, works',
-    );
+    t.match(await contoso[0].ping(INTERNET_ADDRESS, 1), { received: 1 }, 'and ping works');
   });
 
   await t.test('a tenant reaches the public mapping of another, under its own public address', async (t) => {
