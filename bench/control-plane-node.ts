@@ -35,12 +35,15 @@ export class BenchNode {
   readonly gateway: GatewayNode;
   /** A machine on the provider network that has the first provider address of hosts, on `pa`. */
   readonly host: Namespace;
+  /** The far side of the uplink. */
+  readonly internet: Namespace;
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 4 });
   #token = '';
 
-  private constructor(gateway: GatewayNode, host: Namespace) {
+  private constructor(gateway: GatewayNode, host: Namespace, internet: Namespace) {
     this.gateway = gateway;
     this.host = host;
+    this.internet = internet;
   }
 
   /** Makes node, host and internet, and starts the node without policy. */
@@ -57,7 +60,7 @@ export class BenchNode {
     const api = { listen: [...config.api.listen, TCP], requestsPerSecond: 1_000_000 };
     await writeFile(gateway.configFile, stringify({ ...config, api }));
     await gateway.start();
-    const node = new BenchNode(gateway, host);
+    const node = new BenchNode(gateway, host, internet.namespace);
     const { body } = await node.must('PUT', '/v1/tokens/bench', { role: 'operator' });
     node.#token = (body as { token: string }).token;
     return node;

@@ -1,7 +1,12 @@
-/** The gateway beside the same path built by hand (packet rate), and beside plain hops (one TCP stream). */
+/**
+ * The gateway beside the same path built by hand (packet rate), beside plain hops (one TCP stream), and beside nftables by
+ * hand (new connections).
+ */
 import type { Fabric } from '../test/lab/fabric.ts';
 import { PROVIDER_NIC } from '../test/lab/gateway-node.ts';
+import type { Namespace } from '../test/lab/namespace.ts';
 import { INTERNET_ADDRESS } from './bench-tenant.ts';
+import { connections } from './connections.ts';
 import { contest } from './contest.ts';
 import floors from './floors.json' with { type: 'json' };
 import { buildGatewayPath, type GatewayPath } from './gateway-path.ts';
@@ -17,8 +22,19 @@ const ROUNDS = { packetRate: 31, tcp: 5 };
 export async function gateway(fabric: Fabric): Promise<Part> {
   const path = await buildGatewayPath(fabric);
   const rates = await packetRate(fabric, path);
-  const { comparisons, superPackets } = await tcp(fabric, path);
-  return { comparisons: [...rates, ...comparisons], superPackets };
+  const vm = await buildNvgrePeer(fabric);
+  const { comparisons, superPackets } = await tcp(fabric, path, vm);
+  return {
+    comparisons: [...rates, ...comparisons, ...(await connections(fabric, path, vm))],
+    superPackets,
+  };
+}
+
+/** New connections alone. */
+export async function gatewayConnections(fabric: Fabric): Promise<Part> {
+  const path = await buildGatewayPath(fabric);
+  const vm = await buildNvgrePeer(fabric);
+  return { comparisons: await connections(fabric, path, vm), superPackets: {} };
 }
 
 async function packetRate(fabric: Fabric, path: GatewayPath): Promise<Comparison[]> {
@@ -40,11 +56,10 @@ async function packetRate(fabric: Fabric, path: GatewayPath): Promise<Comparison
   ];
 }
 
-async function tcp(fabric: Fabric, path: GatewayPath): Promise<Part> {
+async function tcp(fabric: Fabric, path: GatewayPath, vm: Namespace): Promise<Part> {
   console.log(
     'Gateway, one TCP stream, VM to internet and back; no encapsulation and no NAT on the plain path',
   );
-  const vm = await buildNvgrePeer(fabric);
   const plainPath = await buildPlainPath(fabric);
   const hnvgw = await tcpContender(vm, path.internet, INTERNET_ADDRESS);
   const plain = await tcpContender(plainPath.vm, plainPath.internet, INTERNET_ADDRESS);

@@ -21,6 +21,8 @@ const VXLAN_DEVICE = 'vx0';
 const INTERNET_NIC = 'lan0';
 
 export interface HandPath {
+  /** The other end of the provider NIC, as `port0`. */
+  provider: Namespace;
   /** Where the provider NIC and the uplink are. */
   node: Namespace;
   /** The tenant's namespace, with the VXLAN device. */
@@ -60,7 +62,15 @@ export async function buildHandPath(
   const externalAddress = await (routed ? joinRouted(node, tenant, internet) : joinDirect(tenant, internet));
   await forward(tenant);
   await tenant.runChecked(['nft', '-f', '-'], { input: MASQUERADE });
-  return { node, tenant, vxlanDevice: VXLAN_DEVICE, internet, internetNic: INTERNET_NIC, externalAddress };
+  return {
+    provider,
+    node,
+    tenant,
+    vxlanDevice: VXLAN_DEVICE,
+    internet,
+    internetNic: INTERNET_NIC,
+    externalAddress,
+  };
 }
 
 async function joinDirect(tenant: Namespace, internet: Namespace): Promise<string> {

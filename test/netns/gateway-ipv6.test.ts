@@ -625,7 +625,7 @@ for (const providerFamily of FAMILIES) {
           FAMILIES.map((family) =>
             all
               .vm(contoso, 1)
-              .namespace.spawn(`ping -n -q -i 0.002 -c 5000 -W 2 ${INTERNET[family]}`.split(' ')),
+              .namespace.spawn(`ping -n -q -i 0.002 -c 3500 -W 2 ${INTERNET[family]}`.split(' ')),
           ),
         );
         await Promise.all(floods.map((flood) => flood.waitFor(/^PING/)));
