@@ -5,6 +5,7 @@ import { type Act, type Company, Trials } from '../act.ts';
 import { readFigures } from './figures.ts';
 import { callForeignVm, reachOwnNeighbours } from './isolation.ts';
 import { lookAround, PICTURE } from './look-around.ts';
+import { giveOwnAddress, limitSessions, shareAddress } from './nat.ts';
 import { fetchPages, pingInternet, reachMappedPorts } from './reachability.ts';
 import { killGateway } from './restart.ts';
 import { buildStage, provision } from './stage.ts';
@@ -55,5 +56,8 @@ export async function playGateway(company: Company): Promise<Act> {
   await trial('iperf3 between a Contoso VM and the internet', () => measureThroughput(stage));
   await trial('The gateway is asked for its counters and its state', () => readFigures(stage));
   await trial('tshark reads what was recorded on the uplink since the beginning', () => reportUplink(uplink));
+  await trial('Both tenants get ports of one public address from a pool', () => shareAddress(stage));
+  await trial('A VM gets a public address of its own, and is called there', () => giveOwnAddress(stage));
+  await trial('A tenant with a limit of sessions asks for more', () => limitSessions(stage));
   return { title: GATEWAY_TITLE, frames, rows: trials.rows, lookAround: lookAround(stage) };
 }
