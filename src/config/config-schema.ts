@@ -133,6 +133,7 @@ export const ConfigSchema = Type.Object(
           16_384,
           'external addresses, port blocks of them and external prefixes of all routing domains together',
         ),
+        siteConnections: count(65_536, 1024, 'site connections of all routing domains together'),
         ports: count(65_536, 4096, 'ports of virtual machines'),
       },
       { ...optionalSection, description: 'how much this node takes' },
@@ -205,6 +206,17 @@ export const ConfigSchema = Type.Object(
             'the NAT log: who had which external address and port, and when; for a gateway only, and none by default',
         },
       ),
+    ),
+    ipsec: Type.Object(
+      {
+        allowWeakAlgorithms: Type.Boolean({
+          default: false,
+          description:
+            'whether site connections may have algorithms that are broken, for peers that have no others: DES, DES3, MD5, Group1, ' +
+            'Group2 and Group24',
+        }),
+      },
+      { ...optionalSection, description: 'site connections; for a gateway only' },
     ),
     log: Type.Object(
       {

@@ -19,7 +19,7 @@ export type RoleName = 'gateway' | 'host';
 
 /** The configuration with every default filled in. */
 export interface Config
-  extends Omit<ConfigFile, 'instance' | 'uplink' | 'api' | 'store' | 'learning' | 'natLog'> {
+  extends Omit<ConfigFile, 'instance' | 'uplink' | 'api' | 'store' | 'learning' | 'natLog' | 'ipsec'> {
   instance: string;
   api: ApiConfig;
   store: { path: string };
@@ -40,9 +40,12 @@ export interface GatewayConfig extends Config {
   uplink: { interface: string };
   /** Without it there is no NAT log. */
   natLog?: NatLogConfig;
+  ipsec: IpsecConfig;
 }
 
 export type NatLogConfig = NonNullable<ConfigFile['natLog']>;
+
+export type IpsecConfig = ConfigFile['ipsec'];
 
 export interface HostConfig extends Config {
   learning: LearningConfig;
@@ -65,7 +68,7 @@ const checkConfig = compileSchema(ConfigSchema);
 const defaultInstance: Record<RoleName, string> = { gateway: 'hg', host: 'hh' };
 
 /** Sections that only one role has. */
-const sectionRoles = { uplink: 'gateway', natLog: 'gateway', learning: 'host' } as const;
+const sectionRoles = { uplink: 'gateway', natLog: 'gateway', ipsec: 'gateway', learning: 'host' } as const;
 
 /** Reads the file of a gateway. Throws HNV_CONFIG with file, line and key. */
 export function loadGatewayConfig(file: string): GatewayConfig {
@@ -79,9 +82,9 @@ export function loadHostConfig(file: string): HostConfig {
 
 /** Reads the text of a gateway's configuration; `name` stands for it in messages. Throws HNV_CONFIG. */
 export function parseGatewayConfig(text: string, name: string): GatewayConfig {
-  const { config, uplink, natLog, refuse } = parse(text, name, 'gateway');
+  const { config, uplink, natLog, ipsec, refuse } = parse(text, name, 'gateway');
   if (uplink === undefined) throw refuse('/uplink', 'required', 'is missing, and a gateway requires it');
-  return { ...config, uplink, ...(natLog === undefined ? {} : { natLog }) };
+  return { ...config, uplink, ipsec, ...(natLog === undefined ? {} : { natLog }) };
 }
 
 /** As parseGatewayConfig(), of a host. */
@@ -112,6 +115,7 @@ interface Parsed {
   config: Config;
   uplink: ConfigFile['uplink'];
   natLog: ConfigFile['natLog'];
+  ipsec: ConfigFile['ipsec'];
   learning: ConfigFile['learning'];
   /** The error that says what is wrong with the key at the pointer. */
   refuse: (pointer: string, rule: string, reason: string) => HnvError;
@@ -135,7 +139,14 @@ function parse(text: string, name: string, role: RoleName): Parsed {
   for (const [section, only] of Object.entries(sectionRoles))
     if (only !== role && source.has(section))
       throw refuse(`/${section}`, 'role', `is for a ${only} only, and this node is a ${role}`);
-  const { instance = defaultInstance[role], uplink, natLog, learning, ...file } = checked.value as ConfigFile;
+  const {
+    instance = defaultInstance[role],
+    uplink,
+    natLog,
+    ipsec,
+    learning,
+    ...file
+  } = checked.value as ConfigFile;
   const { listen: given = [`unix:/run/hnvgw/${instance}.sock`, '127.0.0.1:8080'], tls, ...limits } = file.api;
   const listen = given.map((text, index) => {
     const address = parseListenAddress(text);
@@ -150,5 +161,5 @@ function parse(text: string, name: string, role: RoleName): Parsed {
   });
   const api = { ...limits, listen, ...(tls === undefined ? {} : { tls }) };
   const path = file.store.path ?? `/var/lib/hnvgw/${instance}/store.db`;
-  return { config: { ...file, instance, api, store: { path } }, uplink, natLog, learning, refuse };
+  return { config: { ...file, instance, api, store: { path } }, uplink, natLog, ipsec, learning, refuse };
 }

@@ -5,6 +5,7 @@
 import type { TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { Value } from 'typebox/value';
+import { holdsSecret } from '../policy/secrets.ts';
 
 export interface Violation {
   /** JSON pointer (RFC 6901) of the field, '' for the whole value. */
@@ -111,7 +112,8 @@ function describe(error: SchemaError, schema: unknown, value: unknown): Violatio
   const [rule, must] = rules[keyword] ?? [keyword, `obey ${keyword}: ${error.message}`];
   const description = field(schema, 'description');
   const explained = typeof description === 'string' ? ` (${description})` : '';
-  return { pointer, rule, reason: `is ${shown(value)}, but must ${must}${explained}` };
+  const found = isQuotable(schema) ? `is ${shown(value)}, but ` : '';
+  return { pointer, rule, reason: `${found}must ${must}${explained}` };
 }
 
 /** The field's name as people write it: `externalAddresses.0.portStart`; `whole` for the value itself. */
@@ -153,7 +155,19 @@ function values(schema: unknown): unknown[] {
   return Array.isArray(members) ? members : [];
 }
 
+/** What a message may quote: no secret, nor what was written where an object with a secret belongs. */
+function isQuotable(schema: unknown): boolean {
+  return typeof schema !== 'object' || schema === null || !holdsSecret(schema);
+}
+
+/** Of an object, and of objects in a list, only that they are there: any may have a secret in it. */
 function shown(value: unknown): string {
+  if (isObject(value)) return 'an object';
+  if (Array.isArray(value) && value.some(isObject)) return `a list of ${value.length}`;
   const text = JSON.stringify(value) ?? 'absent';
   return text.length > 80 ? `${text.slice(0, 77)}...` : text;
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

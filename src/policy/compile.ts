@@ -8,6 +8,7 @@ import { compileNat, withheldOf } from './compile/nat.ts';
 import type { CompileNode } from './compile/node.ts';
 import { compilePorts, implicitRecords } from './compile/ports.ts';
 import { RecordIndex } from './compile/record-index.ts';
+import { compileNatOfSites, compileSiteConnections } from './compile/site-connections.ts';
 import { spreadAddress } from './compile/tunnel-address.ts';
 import { sorted } from './order.ts';
 import type { DomainPlan, PortPlan, RecordPlan, RoutePlan, SubnetPlan, WildcardPlan } from './plan.ts';
@@ -34,6 +35,7 @@ export function compileDomain(domain: DomainState, node: CompileNode): DomainPla
     wildcards: compileWildcards(domain),
     routes,
     ports,
+    siteConnections: [],
     pending,
   };
   if (domain.gateway !== undefined) {
@@ -43,9 +45,15 @@ export function compileDomain(domain: DomainState, node: CompileNode): DomainPla
   }
   if (domain.nat !== undefined) {
     const { uplinkAddresses = new Map() } = node;
-    if (plan.context !== undefined) plan.nat = compileNat(domain.nat, uplinkAddresses);
-    else if (domain.gateway !== undefined) pending.push('NAT waits for the gateway of the routing domain.');
-    else pending.push('NAT waits for a gateway: the routing domain has none on this node.');
+    if (plan.context !== undefined) {
+      plan.siteConnections = compileSiteConnections(domain, domain.nat, node, pending);
+      const ofSites = compileNatOfSites(domain, plan.siteConnections);
+      plan.nat = { ...compileNat(domain.nat, uplinkAddresses), ...ofSites };
+    } else {
+      const subject = domain.siteConnections.size > 0 ? 'NAT and site connections wait' : 'NAT waits';
+      if (domain.gateway !== undefined) pending.push(`${subject} for the gateway of the routing domain.`);
+      else pending.push(`${subject} for a gateway: the routing domain has none on this node.`);
+    }
     const withheld = withheldOf(domain.nat, uplinkAddresses);
     if (withheld.length > 0) plan.withheld = withheld;
   }

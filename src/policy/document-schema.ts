@@ -37,14 +37,20 @@ export const nodeLists: Record<'before' | 'after', readonly DocumentList[]> = {
   after: [{ list: 'ports', kind: 'port', naming: 'interface', name: InterfaceName }],
 };
 
-/** Lists of a routing domain: those that come before its gateway in the order of writing, and after; NAT is last. */
-export const domainLists: Record<'before' | 'after', readonly DocumentList[]> = {
-  before: [
+/** Lists of a routing domain, by where they come in the order of writing: the gateway is before NAT. */
+export const domainLists: Record<'beforeGateway' | 'beforeNat' | 'afterNat', readonly DocumentList[]> = {
+  beforeGateway: [
     { list: 'virtualSubnets', kind: 'virtualSubnet', naming: 'vsid', name: VirtualSubnetId },
     { list: 'lookupRecords', kind: 'lookupRecord', naming: 'id', name: ResourceId },
   ],
-  after: [{ list: 'customerRoutes', kind: 'customerRoute', naming: 'id', name: ResourceId }],
+  beforeNat: [{ list: 'customerRoutes', kind: 'customerRoute', naming: 'id', name: ResourceId }],
+  afterNat: [{ list: 'siteConnections', kind: 'siteConnection', naming: 'name', name: ResourceId }],
 };
+
+/** All of them. */
+export const documentLists: readonly DocumentList[] = [nodeLists, domainLists].flatMap((places) =>
+  Object.values(places).flat(),
+);
 
 /** What stands for the parts of a document in the schema of the whole. */
 export interface PartSchemas {
@@ -78,10 +84,11 @@ export function domainSchema(parts: PartSchemas): TSchema {
     {
       rdid: Guid,
       ...inputProperties('routingDomain'),
-      ...lists(domainLists.before, parts),
+      ...lists(domainLists.beforeGateway, parts),
       gateway: Type.Optional(parts.single('gateway')),
-      ...lists(domainLists.after, parts),
+      ...lists(domainLists.beforeNat, parts),
       nat: Type.Optional(parts.single('nat')),
+      ...lists(domainLists.afterNat, parts),
     },
     closed,
   );

@@ -51,8 +51,16 @@ function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw malformed(`is not valid JSON: ${error instanceof Error ? error.message : error}`);
+    throw malformed(`is not valid JSON: ${reasonOf(error)}`);
   }
+}
+
+/** V8 quotes what is around an unexpected sign, which may be a secret. */
+function reasonOf(error: unknown): string {
+  return String(error instanceof Error ? error.message : error).replace(
+    /, (\.\.\.)?".*"(\.\.\.)? is not valid JSON$/s,
+    '',
+  );
 }
 
 /** Level by level, so that the stack does not grow with the nesting. */

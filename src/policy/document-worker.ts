@@ -4,7 +4,7 @@
  */
 import { parentPort } from 'node:worker_threads';
 import { type ErrorCode, HnvError } from '../errors.ts';
-import type { DocumentEntry } from '../store/store.ts';
+import type { DocumentEntry, Entry } from '../store/store.ts';
 import { documentEntries } from './document.ts';
 import { parseOutline } from './document-outline.ts';
 
@@ -18,6 +18,8 @@ export type DocumentWorkerAnswer =
 
 /** Most objects in a slice, which the main thread takes about a millisecond for. */
 const SLICE_OBJECTS = 512;
+/** Characters of text that cost as much as an object. */
+const PEM_LENGTH = 2048;
 
 if (parentPort === null) throw new Error('document-worker runs as a worker thread only.');
 const port = parentPort;
@@ -34,9 +36,17 @@ function nextSlice(): DocumentEntry[] {
       break;
     }
     entries.push(value);
-    objects += 1 + (value.entry.kind === 'nat' ? value.entry.value.staticMappings.length : 0);
+    objects += objectsIn(value.entry);
   }
   return entries;
+}
+
+/** What taking it over costs, in objects of the usual size. */
+function objectsIn(entry: Entry): number {
+  if (entry.kind === 'nat') return 1 + entry.value.staticMappings.length;
+  if (entry.kind !== 'siteConnection') return 1;
+  const { certificateAuthorities = '', revocationLists = '' } = entry.value.authentication;
+  return 8 + (certificateAuthorities.length + revocationLists.length) / PEM_LENGTH;
 }
 
 function answerTo(message: DocumentWorkerMessage): DocumentWorkerAnswer {

@@ -13,6 +13,7 @@ import type { Outline } from './document-outline.ts';
 import { refusalInDocument } from './document-refusal.ts';
 import {
   type DocumentList,
+  documentLists,
   documentSchema,
   domainLists,
   domainSchema,
@@ -30,9 +31,7 @@ type Json = Record<string, unknown>;
 const checkDocument = checker(documentSchema(openParts));
 const checkDomain = checker(domainSchema(openParts));
 const checkElement = new Map<ListedKind, Check>(
-  [nodeLists, domainLists]
-    .flatMap(({ before, after }) => [...before, ...after])
-    .map((list) => [list.kind, checker(elementSchema(list))]),
+  documentLists.map((list) => [list.kind, checker(elementSchema(list))]),
 );
 const checkSingle = { gateway: checker(singleSchema('gateway')), nat: checker(singleSchema('nat')) };
 
@@ -68,10 +67,11 @@ function* domainEntries(
   };
   yield entryAt('routingDomain', { rdid }, own, pointer);
   const place = { pointer, rdid, vsids, expand: (value: unknown) => value };
-  yield* listEntries(domainLists.before, domain, place);
+  yield* listEntries(domainLists.beforeGateway, domain, place);
   if (gateway !== undefined) yield singleEntry('gateway', gateway, pointer, rdid);
-  yield* listEntries(domainLists.after, domain, place);
+  yield* listEntries(domainLists.beforeNat, domain, place);
   if (nat !== undefined) yield singleEntry('nat', nat, pointer, rdid);
+  yield* listEntries(domainLists.afterNat, domain, place);
 }
 
 /** Where lists stand. */

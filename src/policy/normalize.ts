@@ -11,6 +11,7 @@ import { normalizeNat } from './rules/nat.ts';
 import { normalizePort } from './rules/port.ts';
 import { normalizeProviderAddress } from './rules/provider-address.ts';
 import { normalizeProviderRoute } from './rules/provider-route.ts';
+import { normalizeSiteConnection } from './rules/site-connection.ts';
 import { normalizeVirtualSubnet } from './rules/virtual-subnet.ts';
 
 const normalizers: { [K in ResourceKind]: (value: ResourceTypes[K]) => ResourceTypes[K] } = {
@@ -20,6 +21,7 @@ const normalizers: { [K in ResourceKind]: (value: ResourceTypes[K]) => ResourceT
   customerRoute: normalizeCustomerRoute,
   gateway: normalizeGateway,
   nat: normalizeNat,
+  siteConnection: normalizeSiteConnection,
   providerAddress: normalizeProviderAddress,
   providerRoute: normalizeProviderRoute,
   externalAddressPool: normalizeExternalAddressPool,

@@ -3,6 +3,8 @@
  * addresses in canonical text form and every default filled in. Plain data, compared by value.
  */
 
+import type { MainMode, QuickMode, SiteSubnet } from './site-connection-resources.ts';
+
 /** A customer address and where it lives: one row of the data plane's lookup table. */
 export interface RecordPlan {
   address: string;
@@ -107,6 +109,14 @@ export interface PortMappingPlan {
   remotePrefix?: string;
 }
 
+/** Who may speak IKE and ESP with the context itself. */
+export interface IkePeerPlan {
+  /** One of `externalAddresses`. */
+  localAddress: string;
+  /** Everybody when undefined; then the whole local address is the domain's. */
+  remoteAddress?: string;
+}
+
 /** RFC 4787 section 5. */
 export type FilteringPlan = 'endpointIndependent' | 'addressDependent' | 'addressAndPortDependent';
 
@@ -125,6 +135,55 @@ export interface NatPlan {
   algs: ('ftp' | 'sip')[];
   /** Absent: no limit of its own. */
   maxSessions?: number;
+  /** Ascending; each once. */
+  peers: IkePeerPlan[];
+  /**
+   * Prefixes that are behind tunnels, whether these are there or not, ascending, none inside of another: what is for them is not
+   * translated, and leaves by no other way.
+   */
+  sitePrefixes: string[];
+}
+
+/**
+ * Who the two sides of a site connection are, and how each proves it. Texts in PEM have one block behind another and nothing else; the
+ * key is PKCS #8.
+ */
+export interface SiteAuthenticationPlan {
+  method: 'psk' | 'certificate';
+  /** As strongSwan reads it. Undefined, which it never is with a key: the subject of the certificate. */
+  localId: string | undefined;
+  /**
+   * As strongSwan reads it. Undefined: with a certificate, whatever that says; with a key, anybody at one of several destinations who
+   * has it.
+   */
+  remoteId: string | undefined;
+  preSharedKey?: string;
+  certificate?: string;
+  privateKey?: string;
+  certificateAuthorities?: string;
+  revocationLists?: string;
+}
+
+/** An IPsec tunnel to a site of the tenant's. */
+export interface SiteConnectionPlan {
+  name: string;
+  /** An external address of the domain's NAT. */
+  localAddress: string;
+  /** Addresses of the peer in the order of trying; empty: any address, and the peer begins. */
+  destinations: string[];
+  authentication: SiteAuthenticationPlan;
+  /** Prefixes that the site may reach, ascending. */
+  localPrefixes: string[];
+  /** Ascending by prefix. */
+  subnets: SiteSubnet[];
+  mainMode: MainMode;
+  quickMode: QuickMode;
+  initiate: 'start' | 'onTraffic' | 'never';
+  mobike: boolean;
+  idleDisconnectSeconds?: number;
+  /** Kilobits a second. */
+  txBandwidthKbps?: number;
+  rxBandwidthKbps?: number;
 }
 
 export interface DomainPlan {
@@ -142,6 +201,8 @@ export interface DomainPlan {
   /** Present when this node is the domain's gateway and has a provider address to be it with. */
   context?: ContextPlan;
   nat?: NatPlan;
+  /** Ascending by name, those that can be; none without `context` and `nat`. */
+  siteConnections: SiteConnectionPlan[];
   /** A sentence for each external address and prefix that NAT asks for and is left out of `nat`. */
   withheld?: string[];
   /** Why something that was asked for is not in this plan yet (for example, a gateway without provider address). */

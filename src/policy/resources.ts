@@ -6,9 +6,11 @@
 import { type Static, type TSchema, Type } from 'typebox';
 import { closed, IpAddress, IpPrefix, MacAddress, macPattern, VirtualSubnetId } from './fields.ts';
 import { ExternalAddressPool, Nat } from './nat-resources.ts';
+import { SiteConnection } from './site-connection-resources.ts';
 
 export { Guid, InterfaceName, ResourceId, VirtualSubnetId } from './fields.ts';
 export * from './nat-resources.ts';
+export * from './site-connection-resources.ts';
 
 export const RoutingDomain = Type.Object(
   {
@@ -164,6 +166,7 @@ export interface ResourceTypes {
   customerRoute: CustomerRoute;
   gateway: Gateway;
   nat: Nat;
+  siteConnection: SiteConnection;
   providerAddress: ProviderAddress;
   providerRoute: ProviderRoute;
   externalAddressPool: ExternalAddressPool;
@@ -179,6 +182,7 @@ export const resourceSchemas = {
   customerRoute: CustomerRoute,
   gateway: Gateway,
   nat: Nat,
+  siteConnection: SiteConnection,
   providerAddress: ProviderAddress,
   providerRoute: ProviderRoute,
   externalAddressPool: ExternalAddressPool,
@@ -186,7 +190,8 @@ export const resourceSchemas = {
 } as const;
 
 /**
- * The properties of a kind as they may come in: what has a default may be left out, inside of objects with a default too.
+ * The properties of a kind as they may come in: what has a default may be left out, inside of objects with a default and of
+ * elements of lists too.
  */
 export function inputProperties(kind: ResourceKind): Record<string, TSchema> {
   return optionalWhereDefault(resourceSchemas[kind].properties);
@@ -196,9 +201,16 @@ function optionalWhereDefault(properties: Record<string, TSchema>): Record<strin
   return Object.fromEntries(
     Object.entries(properties).map(([name, schema]) => [
       name,
-      'default' in schema ? Type.Optional(withInput(schema)) : schema,
+      'default' in schema ? Type.Optional(withInput(schema)) : withInputElements(schema),
     ]),
   );
+}
+
+function withInputElements(schema: TSchema): TSchema {
+  if (!Type.IsArray(schema) || !Type.IsObject(schema.items)) return schema;
+  const { items, type: _type, ...options } = schema;
+  const list = Type.Array(withInput(items), options);
+  return Type.IsOptional(schema) ? Type.Optional(list) : list;
 }
 
 function withInput(schema: TSchema): TSchema {

@@ -17,11 +17,12 @@ import { checkCustomerRoute } from './rules/customer-route.ts';
 import { checkExternalAddressPool, checkExternalAddressPoolDelete } from './rules/external-address-pool.ts';
 import { checkGateway } from './rules/gateway.ts';
 import { checkLookupRecord } from './rules/lookup-record.ts';
-import { checkNat } from './rules/nat.ts';
+import { checkNat, checkNatDelete } from './rules/nat.ts';
 import { checkPort } from './rules/port.ts';
 import { checkProviderAddress } from './rules/provider-address.ts';
 import { checkProviderRoute, checkRoutesOfProviderAddress } from './rules/provider-route.ts';
 import { deleteInUse, invalidName, notFound } from './rules/refusal.ts';
+import { checkSiteConnection } from './rules/site-connection.ts';
 import { checkTenantNat } from './rules/tenant.ts';
 import { checkVirtualSubnet, checkVirtualSubnetDelete } from './rules/virtual-subnet.ts';
 import type { DesiredState, DomainState } from './state.ts';
@@ -42,6 +43,8 @@ const checks: Checks = {
   customerRoute: (state, key, value) => checkCustomerRoute(domainOf(state, key), resourceId(key), value),
   gateway: (state, key, value) => checkGateway(state, domainOf(state, key), value),
   nat: (state, key, value) => checkNat(state, domainOf(state, key), value),
+  siteConnection: (state, key, value) =>
+    checkSiteConnection(state, domainOf(state, key), resourceId(key), value),
   providerAddress: (state, key, value) => checkProviderAddress(state, key.id ?? '', value),
   providerRoute: (state, key, value) => checkProviderRoute(state, resourceId(key), value),
   externalAddressPool: (state, key, value) => checkExternalAddressPool(state, resourceId(key), value),
@@ -115,6 +118,10 @@ export function checkDelete(state: DesiredState, key: ResourceKey): void {
       return;
     case 'nat':
       if (domain.nat === undefined) throw notFound('nat');
+      checkNatDelete(domain);
+      return;
+    case 'siteConnection':
+      if (!domain.siteConnections.has(id)) throw notFound(`site connection ${id}`);
       return;
   }
 }

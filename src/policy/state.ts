@@ -13,6 +13,7 @@ import type {
   ProviderAddress,
   ProviderRoute,
   RoutingDomain,
+  SiteConnection,
   VirtualSubnet,
   VmPort,
 } from './resources.ts';
@@ -43,6 +44,8 @@ export interface DomainState {
   readonly routeByDestination: ReadonlyMap<string, string>;
   readonly gateway?: Gateway;
   readonly nat?: Nat;
+  /** By name. */
+  readonly siteConnections: ReadonlyMap<string, SiteConnection>;
 }
 
 /** Index of all that NAT policies have outside. */
@@ -75,4 +78,6 @@ export interface DesiredState {
   /** By name. */
   readonly externalAddressPools: ReadonlyMap<string, ExternalAddressPool>;
   readonly externals: Externals;
+  /** Whether site connections may have algorithms that are broken (`ipsec.allowWeakAlgorithms`). */
+  readonly allowsWeakAlgorithms: boolean;
 }

@@ -117,11 +117,22 @@ export const documentBreakers: readonly RuleBreaker[] = [
 
 /** What `capacityBreakers` find: a node that has one of each and room for no more. */
 export const fullCapacity = {
-  ...{ routingDomains: 1, lookupRecords: 1, customerRoutes: 1, externalAddresses: 1, ports: 1 },
+  ...{
+    routingDomains: 1,
+    lookupRecords: 1,
+    customerRoutes: 1,
+    externalAddresses: 1,
+    siteConnections: 1,
+    ports: 1,
+  },
 };
 const full = `/v1/routing-domains/${rdid}`;
 const firstRecord = { customerAddress: '10.1.1.11', ...place };
 const firstRoute = { virtualSubnetId: vsid, destinationPrefix: '172.16.0.0/16', nextHop: '10.1.1.9' };
+const firstSite = {
+  ...{ destination: '203.0.113.7', initiate: 'never', subnets: [{ prefix: '192.168.50.0/24' }] },
+  authentication: { method: 'psk', preSharedKey: 'correct horse battery' },
+};
 const firstPort = { virtualSubnetId: vsid, macAddress: '02:00:00:50:01:50' };
 
 /** Writes one of each. */
@@ -131,6 +142,7 @@ export async function fillNode(api: Pick<ApiClient, 'put'>): Promise<void> {
   await api.put(`${full}/lookup-records/first`, firstRecord);
   await api.put(`${full}/customer-routes/first`, firstRoute);
   await api.put(`${full}/nat`, { externalAddresses: [{ ipAddress: '198.51.100.101' }] });
+  await api.put(`${full}/site-connections/first`, firstSite);
   await api.put('/v1/ports/tap1', firstPort);
 }
 
@@ -167,6 +179,14 @@ export const capacityBreakers: readonly RuleBreaker[] = [
     status: 507,
     rule: 'capacity-external-addresses',
     names: 'externalAddresses',
+  },
+  {
+    what: 'a site connection too many',
+    path: `${full}/site-connections/second`,
+    body: { ...firstSite, destination: '203.0.113.8' },
+    status: 507,
+    rule: 'capacity-site-connections',
+    names: 'siteConnections',
   },
   {
     what: 'a port too many',

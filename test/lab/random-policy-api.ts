@@ -230,7 +230,7 @@ function withoutEmpty(value: unknown): unknown {
 const isEmptyList = (field: unknown): boolean => Array.isArray(field) && field.length === 0;
 const LISTS = new Set([
   ...['providerAddresses', 'providerRoutes', 'externalAddressPools', 'ports', 'routingDomains'],
-  ...['virtualSubnets', 'lookupRecords', 'customerRoutes'],
+  ...['virtualSubnets', 'lookupRecords', 'customerRoutes', 'siteConnections'],
 ]);
 
 /** With the resources of lists in one order. */

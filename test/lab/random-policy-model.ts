@@ -41,6 +41,7 @@ const FOLDERS: readonly (readonly [folder: string, list: string, kind: ResourceK
   ['virtual-subnets', 'virtualSubnets', 'virtualSubnet', 'vsid'],
   ['lookup-records', 'lookupRecords', 'lookupRecord', 'id'],
   ['customer-routes', 'customerRoutes', 'customerRoute', 'id'],
+  ['site-connections', 'siteConnections', 'siteConnection', 'name'],
 ];
 const NODE_FOLDERS: typeof FOLDERS = [
   ['provider-addresses', 'providerAddresses', 'providerAddress', 'address'],

@@ -6,6 +6,12 @@
 import type { ApiClient } from './api-client.ts';
 import { PROVIDER_NIC } from './gateway-node.ts';
 import { natBreakers, poolBreakers, provisionNatNeighbours } from './nat-rule-breakers.ts';
+import {
+  provisionSiteNeighbours,
+  siteBreakers,
+  siteNatBreakers,
+  siteSubnetBreakers,
+} from './site-rule-breakers.ts';
 import { CONTOSO, FABRIKAM, GATEWAY_ADDRESS, HOST_ADDRESSES } from './topology.ts';
 
 export interface RuleBreaker {
@@ -640,11 +646,12 @@ const ports: RuleBreaker[] = [
 /** By what they are about: a sentence goes "a virtual subnet refuses …". */
 export const ruleBreakers: Readonly<Record<string, readonly RuleBreaker[]>> = {
   'a routing domain': routingDomains,
-  'a virtual subnet': subnets,
+  'a virtual subnet': [...subnets, ...siteSubnetBreakers],
   'a lookup record': records,
   'a customer route': routes,
   'a gateway': gateways,
-  NAT: natBreakers,
+  NAT: [...natBreakers, ...siteNatBreakers],
+  'a site connection': siteBreakers,
   'an external address pool': poolBreakers,
   'a provider address': providerAddresses,
   'a provider route': providerRoutes,
@@ -657,6 +664,7 @@ export async function provisionNeighbours(api: Pick<ApiClient, 'put'>): Promise<
   await api.put('/v1/ports/tap1', PORT);
   await api.put('/v1/ports/tap2', GATEWAY_NEIGHBOUR);
   await provisionNatNeighbours(api);
+  await provisionSiteNeighbours(api);
   const base = `/v1/routing-domains/${CROWDED.rdid}`;
   await api.put(base, { name: 'crowded' });
   await api.put(`${base}/virtual-subnets/${CROWDED.vsid}`, subnet([CROWDED.prefix]));

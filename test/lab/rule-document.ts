@@ -18,6 +18,7 @@ const lists: Readonly<Record<string, readonly [list: string, naming: string]>> =
   'virtual-subnets': ['virtualSubnets', 'vsid'],
   'lookup-records': ['lookupRecords', 'id'],
   'customer-routes': ['customerRoutes', 'id'],
+  'site-connections': ['siteConnections', 'name'],
 };
 
 /** Rules of schemas: in a document they point at the field that names the resource, too. */

@@ -30,8 +30,10 @@ t.test('a file with only the required key has every default', async (t) => {
       lookupRecords: 131_072,
       customerRoutes: 16_384,
       externalAddresses: 16_384,
+      siteConnections: 1024,
       ports: 4096,
     },
+    ipsec: { allowWeakAlgorithms: false },
     log: { level: 'info' },
   });
 });
@@ -52,7 +54,9 @@ capacity:
   lookupRecords: 1
   customerRoutes: 2
   externalAddresses: 3
+  siteConnections: 5
   ports: 4
+ipsec: { allowWeakAlgorithms: true }
 log: { level: debug }
 `;
   t.strictSame(parseGatewayConfig(text, 'f'), {
@@ -70,7 +74,11 @@ log: { level: debug }
     },
     audit: { days: 365, records: 1000 },
     store: { path: '/srv/hnvgw.db' },
-    capacity: { routingDomains: 65_536, lookupRecords: 1, customerRoutes: 2, externalAddresses: 3, ports: 4 },
+    capacity: {
+      ...{ routingDomains: 65_536, lookupRecords: 1, customerRoutes: 2, externalAddresses: 3 },
+      ...{ siteConnections: 5, ports: 4 },
+    },
+    ipsec: { allowWeakAlgorithms: true },
     log: { level: 'debug' },
   });
 });
@@ -155,6 +163,10 @@ t.test('a key of the other role is refused with its line', async (t) => {
   t.throws(() => parseGatewayConfig('uplink: { interface: e }\nlearning: {}', 'f'), {
     code: 'HNV_CONFIG',
     message: 'f:2: learning is for a host only, and this node is a gateway.',
+  });
+  t.throws(() => parseHostConfig('ipsec: { allowWeakAlgorithms: true }', 'f'), {
+    code: 'HNV_CONFIG',
+    message: 'f:1: ipsec is for a gateway only, and this node is a host.',
   });
 });
 

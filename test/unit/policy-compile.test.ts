@@ -84,6 +84,7 @@ const contosoPlan: DomainPlan = {
     { prefix: '172.16.0.0/16', vsid: 5002, nextHop: '10.1.2.9' },
   ],
   ports: [],
+  siteConnections: [],
   pending: [],
   context: {
     vsid: 5099,
@@ -117,6 +118,8 @@ const contosoPlan: DomainPlan = {
     filtering: { tcp: 'addressAndPortDependent', udp: 'addressAndPortDependent' },
     hairpinning: 'local',
     algs: [],
+    peers: [],
+    sitePrefixes: [],
   },
 };
 
@@ -526,6 +529,7 @@ t.test('a plan says what is asked for but not there', async (t) => {
     wildcards: [],
     routes: [],
     ports: [],
+    siteConnections: [],
     pending: [],
   });
 });

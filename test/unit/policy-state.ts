@@ -15,6 +15,7 @@ import type {
   ResourceKind,
   ResourceTypes,
   RoutingDomain,
+  SiteConnection,
   VirtualSubnet,
   VmPort,
 } from '../../src/policy/resources.ts';
@@ -57,6 +58,7 @@ interface MutableDomain extends DomainState {
   routeByDestination: Map<string, string>;
   gateway?: Gateway;
   nat?: Nat;
+  siteConnections: Map<string, SiteConnection>;
 }
 
 /** The state after all puts; a domain comes into being with the first resource that is put into it. */
@@ -124,11 +126,14 @@ export function stateOf(puts: readonly Put[]): DesiredState {
         domain.nat = normalize('nat', value as Nat);
         externals.take(rdid, domain.nat, externalAddressPools, forGood);
         break;
+      case 'siteConnection':
+        domain.siteConnections.set(id, normalize('siteConnection', value as SiteConnection));
+        break;
     }
   }
   return {
     ...{ domains, providerAddresses, providerRoutes, ports, portsByVsid },
-    ...{ vsidOwners, externals, externalAddressPools },
+    ...{ vsidOwners, externals, externalAddressPools, allowsWeakAlgorithms: false },
   };
 }
 
@@ -143,6 +148,7 @@ function emptyDomain(rdid: string): MutableDomain {
     providerAddressUse: new Map(),
     customerRoutes: new Map(),
     routeByDestination: new Map(),
+    siteConnections: new Map(),
   };
 }
 

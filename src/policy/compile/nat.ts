@@ -10,8 +10,8 @@ import { insideOf } from '../rules/nat-prefixes.ts';
 /** Addresses that are no tenant's to have, with whose they are. */
 type Taken = ReadonlyMap<string, string>;
 
-/** What has addresses that are in `taken` is left out, with all that uses it. */
-export function compileNat(nat: Nat, taken: Taken): NatPlan {
+/** What has addresses that are in `taken` is left out, with all that uses it. What site connections add is left to their plans. */
+export function compileNat(nat: Nat, taken: Taken): Omit<NatPlan, 'peers' | 'sitePrefixes'> {
   const isFree = ({ externalIpAddress }: { externalIpAddress: string }) => !taken.has(externalIpAddress);
   const externalAddresses = externalAddressesOf(nat)
     .filter(({ ipAddress }) => !taken.has(ipAddress))

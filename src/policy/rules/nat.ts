@@ -13,7 +13,8 @@ import {
 } from './nat-addresses.ts';
 import { checkUseOfAddresses, normalizeMappings, normalizeOneToOne } from './nat-mappings.ts';
 import { checkExternalPrefixes, normalizeExternalPrefixes } from './nat-prefixes.ts';
-import { invalid } from './refusal.ts';
+import { deleteInUse, invalid } from './refusal.ts';
+import { checkNatOfSites } from './site-peers.ts';
 import { requireHostAddress } from './subnet-address.ts';
 import { SubnetPrefixes } from './subnet-prefixes.ts';
 
@@ -69,4 +70,10 @@ export function checkNat(state: DesiredState, domain: DomainState, value: Nat): 
       requireHostAddress(pointer, [prefix], internalIpAddress);
     }
   }
+  checkNatOfSites(state, domain, value);
+}
+
+export function checkNatDelete({ siteConnections }: DomainState): void {
+  const [name] = siteConnections.keys();
+  if (name !== undefined) throw deleteInUse('nat-in-use', 'NAT', `site connection ${name}`);
 }

@@ -9,6 +9,7 @@ import { isUnspecified, multicastField, prefixField, requireUnicastPrefix } from
 import { hasCustomerAddress, maxProviderAddresses } from './lookup-record.ts';
 import { prefixWithoutInside } from './nat-prefixes.ts';
 import { changeInUse, conflict, deleteInUse, invalid, nameConflict } from './refusal.ts';
+import { checkSubnetOfSites } from './site-prefixes.ts';
 import { hostAddressProblem } from './subnet-address.ts';
 
 /** Of a subnet's prefix, by family. The shortest IPv6 subnets have room for a host beside anycast address and `.1`. */
@@ -61,6 +62,7 @@ export function checkVirtualSubnet(
       throw conflict('one-gateway-subnet', '/isGatewaySubnet', true, why);
     }
   }
+  checkSubnetOfSites(domain, value);
   const before = domain.virtualSubnets.get(vsid);
   if (before === undefined) return;
   checkStillInside(state, domain, vsid, before, value);
