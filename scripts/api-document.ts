@@ -6,7 +6,16 @@ import { buildApp } from '../src/api/app.ts';
 import type { Operations } from '../src/api/operations.ts';
 import { openStore } from '../src/store/sqlite.ts';
 
-const capacity = { routingDomains: 1, lookupRecords: 1, customerRoutes: 1, externalAddresses: 1, ports: 1 };
+const capacity = {
+  ...{
+    routingDomains: 1,
+    lookupRecords: 1,
+    customerRoutes: 1,
+    externalAddresses: 1,
+    siteConnections: 1,
+    ports: 1,
+  },
+};
 
 /** The document, as `GET /openapi.json` answers it. */
 export async function apiDocument(): Promise<ReturnType<ReturnType<typeof buildApp>['swagger']>> {

@@ -36,6 +36,7 @@ import { ports } from './routes/ports.ts';
 import { providerAddresses } from './routes/provider-addresses.ts';
 import { providerRoutes } from './routes/provider-routes.ts';
 import { routingDomains } from './routes/routing-domains.ts';
+import { siteConnections } from './routes/site-connections.ts';
 import { status } from './routes/status.ts';
 import { tokens } from './routes/tokens.ts';
 import { virtualSubnets } from './routes/virtual-subnets.ts';
@@ -60,6 +61,7 @@ const families = [
   gateway,
   nat,
   natSessions,
+  siteConnections,
   providerAddresses,
   providerRoutes,
   externalAddressPools,

@@ -77,6 +77,32 @@ export const examples: {
       },
     ],
   ],
+  siteConnection: [
+    [
+      'office',
+      {
+        destination: '198.51.100.7',
+        localAddress: '203.0.113.9',
+        authentication: { method: 'psk', preSharedKey: 'replace-me-by-32-random-characters' },
+        subnets: [{ prefix: '192.168.50.0/24', metric: 0 }],
+        localSubnets: ['10.1.1.0/24'],
+        mainMode: {
+          encryptionAlgorithms: ['GCMAES256', 'AES256'],
+          integrityAlgorithms: ['SHA384', 'SHA256'],
+          diffieHellmanGroups: ['ECP384', 'Group14'],
+          saLifeTimeSeconds: 28800,
+        },
+        quickMode: {
+          encryptionAlgorithms: ['GCMAES256', 'AES256'],
+          integrityAlgorithms: ['SHA256'],
+          perfectForwardSecrecy: ['ECP384', 'Group14'],
+          saLifeTimeSeconds: 3600,
+        },
+        initiate: 'start',
+        mobike: false,
+      },
+    ],
+  ],
   port: [
     [
       'tap0',

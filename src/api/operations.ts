@@ -107,6 +107,72 @@ export interface NatSessionFilter {
   state?: string;
 }
 
+/** Of a site connection; `listening`: it waits for the peer, or for a packet to the site. */
+export const siteStates = ['connected', 'connecting', 'listening', 'failed'] as const;
+
+/** What a site connection is doing. */
+export interface SiteConnectionState {
+  state: (typeof siteStates)[number];
+  /** ISO 8601 time since which it is so. */
+  since: string;
+  /** Whether its ESP SAs carry the packets of all its subnets; another connection with a lower metric may have some. */
+  carries: boolean;
+  /** Why it is not connected, in words for people; the last such reason while it is. */
+  lastError?: string;
+  /** ISO 8601 time of it. */
+  lastErrorAt?: string;
+}
+
+/** An SA of ESP, both directions. */
+export interface SiteChildSa {
+  /** As charon has it: INSTALLED, REKEYING, … */
+  state: string;
+  /** Seconds. */
+  ageSeconds: number;
+  rekeySeconds?: number;
+  /** As 8 hexadecimal digits. */
+  spiIn: string;
+  spiOut: string;
+  /** Inside UDP (RFC 3948). */
+  encapsulated: boolean;
+  encryption: string;
+  integrity?: string;
+  diffieHellmanGroup?: string;
+  localSubnets: string[];
+  remoteSubnets: string[];
+  /** From the site, and to it; packets as they are inside of the tunnel. */
+  received: DirectionCounters;
+  sent: DirectionCounters;
+}
+
+/** An SA of IKE with the SAs that it has made. */
+export interface SiteIkeSa {
+  state: string;
+  initiator: boolean;
+  ageSeconds: number;
+  rekeySeconds?: number;
+  localAddress: string;
+  localPort: number;
+  localId: string;
+  remoteAddress: string;
+  remotePort: number;
+  remoteId: string;
+  natLocal: boolean;
+  natRemote: boolean;
+  encryption: string;
+  integrity?: string;
+  prf: string;
+  diffieHellmanGroup: string;
+  childSas: SiteChildSa[];
+}
+
+/** A site connection as it is just now. */
+export interface SiteConnectionLive extends SiteConnectionState {
+  /** What does ESP: the kernel, or strongSwan's own code. */
+  engine: 'kernel' | 'userspace';
+  ikeSas: SiteIkeSa[];
+}
+
 /** One dropped packet, sampled: at most 100 a second for each domain and CPU. */
 export interface DropSample {
   at: string;
@@ -178,14 +244,15 @@ export interface NodeEvent {
    * `resource`: a write was committed; `policy`: a whole policy was; `status`: what the kernel has of an object changed;
    * `drift`: the kernel was not as programmed, by somebody's hand, and is mended (or not yet: see `reason`);
    * `nat`: NAT refuses sessions, for want of ports or because there are too many, or does so no longer;
+   * `siteConnection`: a tunnel came up or went down, or could not be made;
    * `reset`: events before this one are not there any more, and whoever follows must read anew.
    */
-  readonly type: 'resource' | 'policy' | 'status' | 'drift' | 'nat' | 'reset';
+  readonly type: 'resource' | 'policy' | 'status' | 'drift' | 'nat' | 'siteConnection' | 'reset';
   /** Absent for what belongs to no routing domain. */
   readonly routingDomainId?: string;
   /** Path of the resource that it is about. */
   readonly path?: string;
-  /** Of `resource`: created, changed or deleted. Of `status`: the state. Of `drift`: found or mended. Of `nat`: refusing or recovered. */
+  /** Of `resource`: created, changed or deleted. Of `status`: the state. Of `drift`: found or mended. Of `nat`: refusing or recovered. Of `siteConnection`: up, down or failed. */
   readonly what?: string;
   /** A sentence for people: why, or what was found. */
   readonly reason?: string;
@@ -230,6 +297,10 @@ export interface Operations {
   contextDrops(rdid: string): number;
   /** Undefined when this node has no routing context of the domain. */
   natUse(rdid: string): NatUse | undefined;
+  /** What each site connection of the domain is doing, by name; those that this node has not begun with are absent. Quick. */
+  siteConnections(rdid: string): ReadonlyMap<string, SiteConnectionState>;
+  /** Undefined when this node has not begun with the connection. Fails with HNV_SITE when its IKE daemon does not answer. */
+  siteConnection(rdid: string, name: string): Promise<SiteConnectionLive | undefined>;
   /**
    * NAT sessions of the domain that pass the filter, some at a time; undefined when this node has no routing context of it. Fails with HNV_NOT_FOUND
    * when the context goes meanwhile. What is begun must be read to its end or given up (`return()`).

@@ -1,9 +1,10 @@
 /** What changed inside of a resource, field by field. */
+import { isSecret } from '../policy/secrets.ts';
 import { Pace } from '../store/pace.ts';
 import { resourcePath } from '../store/resource-path.ts';
 import type { ValueChange } from '../store/store.ts';
 
-/** A field that is not the same: `before` is absent when it is new, `after` when it has gone. */
+/** A field that is not the same: `before` is absent when it is new, `after` when it has gone, both when it is a secret. */
 export interface FieldChange {
   /** JSON pointer in the resource. */
   readonly pointer: string;
@@ -35,7 +36,9 @@ export async function describeChanges(changes: readonly ValueChange[]): Promise<
       described.push({ change, path });
       continue;
     }
-    const fields = [...fieldChanges(before, after, '')];
+    const fields = [...fieldChanges(before, after, '')].map((field) =>
+      isSecret(key.kind, field.pointer) ? { pointer: field.pointer } : field,
+    );
     room -= fields.length;
     described.push({ change, path, fields });
   }

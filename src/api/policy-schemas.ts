@@ -1,6 +1,8 @@
 /** The OpenAPI components of `/v1/policy`: the document, its parts, and what became of one. */
 import { type TSchema, Type } from 'typebox';
 import {
+  type DocumentList,
+  documentLists,
   documentSchema,
   domainLists,
   domainSchema,
@@ -75,7 +77,7 @@ const PolicyOutcome = Type.Object(
                 },
                 closed,
               ),
-              { description: 'of what is changed' },
+              { description: 'of what is changed; of secrets there is neither `before` nor `after`' },
             ),
           ),
         },
@@ -92,9 +94,8 @@ const PolicyOutcome = Type.Object(
 
 /** All of them, for `addSchema`. */
 export function policyComponents(): TSchema[] {
-  const lists = [nodeLists, domainLists].flatMap(({ before, after }) => [...before, ...after]);
   return [
-    ...lists.map((list) => ({ ...elementSchema(list), $id: componentOf(list.kind) })),
+    ...documentLists.map((list) => ({ ...elementSchema(list), $id: componentOf(list.kind) })),
     { ...domainSchema(parts), $id: componentOf('routingDomain') },
     {
       ...documentSchema(parts),
@@ -109,7 +110,7 @@ export function policyComponents(): TSchema[] {
 }
 
 function exampleDocument(): object {
-  const elements = (lists: typeof nodeLists.before) =>
+  const elements = (lists: readonly DocumentList[]) =>
     Object.fromEntries(
       lists.map(({ list, kind, naming }) => [
         list,
@@ -125,10 +126,11 @@ function exampleDocument(): object {
       {
         rdid: exampleRdid,
         ...domain,
-        ...elements(domainLists.before),
+        ...elements(domainLists.beforeGateway),
         gateway,
-        ...elements(domainLists.after),
+        ...elements(domainLists.beforeNat),
         nat,
+        ...elements(domainLists.afterNat),
       },
     ],
     ...elements(nodeLists.after),

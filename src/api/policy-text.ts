@@ -3,7 +3,8 @@
  * long it takes to send: what there is is noted at once, and values are never changed, only replaced.
  */
 import { type Principal, sees } from '../access/principal.ts';
-import type { LookupRecord } from '../policy/resources.ts';
+import type { LookupRecord, SiteConnection } from '../policy/resources.ts';
+import { withoutSecrets } from '../policy/secrets.ts';
 import type { DesiredState, DomainState } from '../policy/state.ts';
 import { Pace } from '../store/pace.ts';
 
@@ -20,6 +21,7 @@ interface NotedDomain extends Pick<DomainState, 'rdid' | 'domain' | 'gateway' | 
   readonly virtualSubnets: Noted<number, object>;
   readonly lookupRecords: Noted<string, LookupRecord>;
   readonly customerRoutes: Noted<string, object>;
+  readonly siteConnections: Noted<string, SiteConnection>;
 }
 
 /** The pieces of the document's text. Sorted by name; without the records that nodes learn. */
@@ -87,7 +89,13 @@ function* domainTokens(noted: NotedDomain): Generator<string> {
   yield* list('customerRoutes', 'id', noted.customerRoutes, '');
   if (noted.gateway !== undefined) yield `,"gateway":${JSON.stringify(noted.gateway)}`;
   if (noted.nat !== undefined) yield `,"nat":${JSON.stringify(noted.nat)}`;
+  yield ',';
+  yield* list('siteConnections', 'name', shownConnections(noted.siteConnections), '');
   yield '}';
+}
+
+function shownConnections({ names, values }: Noted<string, SiteConnection>): Noted<string, SiteConnection> {
+  return { names, values: values.map((value) => withoutSecrets('siteConnection', value)) };
 }
 
 function* list<K extends string | number, V extends object>(
@@ -123,6 +131,7 @@ function noteDomain({ rdid, domain, gateway, nat, ...collections }: DomainState)
     virtualSubnets: note(collections.virtualSubnets),
     lookupRecords: note(collections.lookupRecords),
     customerRoutes: note(collections.customerRoutes),
+    siteConnections: note(collections.siteConnections),
   };
 }
 

@@ -7,6 +7,7 @@ import { compileSchema, fieldName } from '../config/schema-violation.ts';
 import { HnvError } from '../errors.ts';
 import { normalize } from '../policy/normalize.ts';
 import { type ResourceKind, type ResourceTypes, resourceSchemas } from '../policy/resources.ts';
+import { withoutSecrets } from '../policy/secrets.ts';
 import type { ResourceKey, Store, StoredResource } from '../store/store.ts';
 import { cursorOf, readCursor } from './cursor.ts';
 import { mergePatch } from './merge-patch.ts';
@@ -55,7 +56,7 @@ export function resourceRoutes<K extends ResourceKind>(
 
   const represent = ({ key, value }: StoredResource<K>, status: ResourceStatus) => ({
     [naming]: nameOf(key),
-    ...value,
+    ...withoutSecrets(kind, value),
     status,
   });
   const current = (resource: StoredResource<K>) =>

@@ -4,6 +4,7 @@
  */
 import { type TSchema, Type } from 'typebox';
 import { inputProperties, type ResourceKind, resourceSchemas } from '../policy/resources.ts';
+import { holdsSecret, withoutSecrets } from '../policy/secrets.ts';
 import { exampleStatus, examples } from './examples.ts';
 import { type PathParameter, pathParameters } from './parameters.ts';
 import { problemResponses } from './problem.ts';
@@ -26,13 +27,14 @@ export const Status = Type.Object(
  * count as writes, but only that of a NAT policy can make more of what the node's capacity counts.
  */
 const conflictingDeletes: readonly ResourceKind[] = [
-  ...(['routingDomain', 'virtualSubnet', 'providerAddress', 'externalAddressPool'] as const),
+  ...(['routingDomain', 'virtualSubnet', 'nat', 'providerAddress', 'externalAddressPool'] as const),
 ];
 const countedKinds: readonly ResourceKind[] = [
   'routingDomain',
   'lookupRecord',
   'customerRoute',
   'nat',
+  'siteConnection',
   'port',
 ];
 
@@ -68,7 +70,6 @@ function header(description: string) {
 /** The named components of a family, for `addSchema`. */
 export function resourceComponents(family: ResourceFamily): TSchema[] {
   const { kind, name, parameter } = family;
-  const { properties } = resourceSchemas[kind];
   const naming = namingField(family);
   const status = Type.Unsafe({ $ref: 'Status#' });
   const input = Type.Object(inputProperties(kind), {
@@ -77,11 +78,15 @@ export function resourceComponents(family: ResourceFamily): TSchema[] {
     examples: examples[kind].map(([, value]) => value),
   });
   const output = Type.Object(
-    { [naming]: pathParameters[naming], ...properties, status },
+    { [naming]: pathParameters[naming], ...shownProperties(resourceSchemas[kind].properties), status },
     {
       $id: `${name}Resource`,
       ...closed,
-      examples: examples[kind].map(([own, value]) => ({ [naming]: own, ...value, status: exampleStatus })),
+      examples: examples[kind].map(([own, value]) => ({
+        [naming]: own,
+        ...withoutSecrets(kind, value),
+        status: exampleStatus,
+      })),
     },
   );
   if (parameter === undefined) return [input, output];
@@ -93,6 +98,18 @@ export function resourceComponents(family: ResourceFamily): TSchema[] {
     { $id: `${name}List`, ...closed },
   );
   return [input, output, list];
+}
+
+/** As they go out: without those that only come in, inside of objects too. */
+function shownProperties(properties: Record<string, TSchema>): Record<string, TSchema> {
+  const shown = Object.entries(properties).filter(([, schema]) => !('writeOnly' in schema));
+  return Object.fromEntries(shown.map(([name, schema]) => [name, shownSchema(schema)]));
+}
+
+function shownSchema(schema: TSchema): TSchema {
+  if (!Type.IsObject(schema) || !holdsSecret(schema)) return schema;
+  const { properties, type: _type, required: _required, ...options } = schema;
+  return Type.Object(shownProperties(properties), options);
 }
 
 /** The route schema of each operation. */

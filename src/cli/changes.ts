@@ -49,7 +49,7 @@ export function changeLines({ changes, moreChanges = 0 }: PolicyOutcome): string
     return [
       paint(style, harmless(`${mark} ${path.replace(/^\/v1\//, '')}`)),
       ...(change === 'changed' ? fields : []).map(({ pointer, before, after }) =>
-        harmless(`    ${pointer.slice(1).replaceAll('/', '.')}: ${shown(before)} -> ${shown(after)}`),
+        harmless(`    ${pointer.slice(1).replaceAll('/', '.')}: ${difference(before, after)}`),
       ),
     ];
   });
@@ -61,6 +61,13 @@ export function countsText({ created, changed, deleted, unchanged }: PolicyOutco
   const counts = { created, changed, deleted, unchanged };
   const told = Object.entries(counts).filter(([, count]) => count > 0);
   return told.length === 0 ? 'nothing there' : told.map(([what, count]) => `${count} ${what}`).join(', ');
+}
+
+/** Nothing is told of a secret. */
+function difference(before: unknown, after: unknown): string {
+  return before === undefined && after === undefined
+    ? 'changed, not shown'
+    : `${shown(before)} -> ${shown(after)}`;
 }
 
 function shown(value: unknown): string {

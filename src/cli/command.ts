@@ -4,7 +4,7 @@
  */
 
 /** What completion offers for an argument or the value of an option. */
-export type Completion = 'file' | 'domain' | 'resource' | 'id' | 'token' | 'command';
+export type Completion = 'file' | 'domain' | 'resource' | 'id' | 'token' | 'connection' | 'command';
 
 export interface Argument {
   readonly summary: string;

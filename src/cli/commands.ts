@@ -14,6 +14,7 @@ const loaders = {
   drops: () => import('./commands/drops.ts'),
   events: () => import('./commands/events.ts'),
   sessions: () => import('./commands/sessions.ts'),
+  sas: () => import('./commands/sas.ts'),
   doctor: () => import('./commands/doctor.ts'),
   'token create': () => import('./commands/token-create.ts'),
   'token list': () => import('./commands/token-list.ts'),
@@ -37,7 +38,7 @@ export interface CommandGroup {
 export const commandGroups: readonly CommandGroup[] = [
   { title: 'Run a node', commands: ['gateway', 'host', 'config check'] },
   { title: 'Change what a node has', commands: ['apply', 'diff', 'delete'] },
-  { title: 'Look', commands: ['get', 'status', 'counters', 'drops', 'events', 'sessions', 'doctor'] },
+  { title: 'Look', commands: ['get', 'status', 'counters', 'drops', 'events', 'sessions', 'sas', 'doctor'] },
   {
     title: 'Look after a node',
     commands: ['token create', 'token list', 'token revoke', 'audit', 'backup', 'restore'],

@@ -112,6 +112,9 @@ async function offered(what: Completion, rest: Rest): Promise<readonly string[]>
   }
 }
 
+/** Those that say by themselves what they are one of. */
+const resourceOf: Partial<Record<Completion, string>> = { token: 'tokens', connection: 'site-connections' };
+
 /** What the node has. */
 async function known(what: Completion, rest: Rest): Promise<readonly string[]> {
   const api = await Api.open(connectionOf(rest));
@@ -123,8 +126,8 @@ async function known(what: Completion, rest: Rest): Promise<readonly string[]> {
     (await list<Domain>('/v1/routing-domains')).flatMap(({ name, rdid }) => [name, rdid]);
   try {
     if (what === 'domain') return await domains();
-    const resource =
-      what === 'token' ? findResource('tokens', '') : findResource(rest.positionals[0] ?? '', '');
+    const word = resourceOf[what] ?? rest.positionals[0] ?? '';
+    const resource = findResource(word, '');
     const { id } = resource;
     if (id === undefined) return [];
     if (id === 'rdid') return await domains();

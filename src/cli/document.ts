@@ -22,7 +22,8 @@ export async function readPolicyInput(file: string): Promise<PolicyInput> {
     return { document: json, located: locator(name, (pointer) => new YamlSource(text).lineOf(pointer)) };
   }
   const source = new YamlSource(text);
-  if (source.mistake !== undefined) throw refusal(name, source.mistake.line, `${source.mistake.reason}.`);
+  if (source.mistake !== undefined)
+    throw refusal(name, source.mistake.line, `${withoutQuotes(source.mistake.reason)}.`);
   const { document, origin } = joined(name, source);
   return {
     document,
@@ -107,8 +108,13 @@ function documentValue(name: string, source: YamlSource, index: number): unknown
     return source.value(index);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw refusal(name, source.lineOf('', index), `${reason}.`);
+    throw refusal(name, source.lineOf('', index), `${withoutQuotes(reason)}.`);
   }
+}
+
+/** What is no YAML may be a secret that was to be quoted: the parser shows it behind a colon. */
+function withoutQuotes(reason: string): string {
+  return reason.replace(/:.*$/s, '');
 }
 
 function refusal(name: string, line: number, reason: string): HnvError {

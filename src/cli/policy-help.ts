@@ -27,6 +27,8 @@ const meanings: Record<string, string> = {
   customerRoutes:
     'ways to what is behind a virtual machine; hosts need one to the gateway, the gateway none to the internet',
   nat: 'the public addresses of the tenant, and what is reachable from outside; for a gateway',
+  siteConnections:
+    'IPsec tunnels (IKEv2) to networks of the tenant elsewhere, which end at an address of its NAT; secrets go in and are never shown',
 };
 
 /** As JSON Schema has them. */
@@ -59,10 +61,11 @@ export function policyHelp(): string {
       required: ['rdid', ...RoutingDomain.required],
     }),
     '',
-    ...domainLists.before.flatMap(listLines).map(indented),
+    ...domainLists.beforeGateway.flatMap(listLines).map(indented),
     ...singleLines('gateway').map(indented),
-    ...domainLists.after.flatMap(listLines).map(indented),
+    ...domainLists.beforeNat.flatMap(listLines).map(indented),
     ...singleLines('nat').map(indented),
+    ...domainLists.afterNat.flatMap(listLines).map(indented),
     ...nodeLists.after.flatMap(listLines),
     'See also: hnvgw help apply, which has a whole tenant as an example',
   ]);
@@ -91,8 +94,8 @@ function fieldRows(schema: Schema): string[] {
 /** Name and meaning of each field, and below a list or an object those of what is in it. */
 function fields({ properties = {}, required = [] }: Schema, prefix: string): [string, string][] {
   return Object.entries(properties).flatMap(([name, field]): [string, string][] => {
-    const { default: standard } = field;
-    const isEmpty = standard === undefined || typeof standard === 'object';
+    const standard = Array.isArray(field.default) ? field.default.join(', ') : field.default;
+    const isEmpty = standard === undefined || standard === '' || typeof standard === 'object';
     const may = required.includes(name) ? '' : isEmpty ? 'optional; ' : `${standard} by default; `;
     const row: [string, string] = [prefix + name, may + meaning(field)];
     const inside = elements(field);
@@ -113,8 +116,15 @@ function meaning({ type, description, items, anyOf, const: constant, minimum, ma
     const all = anyOf.map(meaning).join(' or ');
     return description === undefined ? all : `${all}: ${description}`;
   }
-  if (type === 'array')
-    return description ?? (items?.properties ? 'list, of' : `list, each: ${meaning(items ?? {})}`);
+  if (type === 'array') {
+    if (items?.properties) return description ?? 'list, of';
+    const each = meaning(items ?? {});
+    return description === undefined
+      ? `list, each: ${each}`
+      : items?.anyOf
+        ? `${description}: ${each}`
+        : description;
+  }
   if (description !== undefined) return description;
   if (type === 'boolean') return 'true or false';
   if (type === 'integer') return `${minimum} to ${maximum}`;

@@ -111,6 +111,21 @@ export const resources: readonly Resource[] = [
   { name: 'gateway', singular: 'gateway', short: ['gw'], of: 'domain', columns: [] },
   { name: 'nat', singular: 'nat', short: [], of: 'domain', columns: [] },
   {
+    name: 'site-connections',
+    singular: 'site-connection',
+    short: ['site', 'sites', 'sc'],
+    of: 'domain',
+    id: 'name',
+    columns: [
+      column('NAME', 'name'),
+      column('DESTINATION', 'destination'),
+      column('LOCAL ADDRESS', 'localAddress'),
+      { title: 'SUBNETS', cell: ({ subnets }) => text((subnets as Item[]).map(({ prefix }) => prefix)) },
+      column('BEGINS', 'initiate'),
+      ...status,
+    ],
+  },
+  {
     name: 'provider-addresses',
     singular: 'provider-address',
     short: ['pa'],

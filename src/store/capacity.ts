@@ -13,6 +13,8 @@ export interface StoreCapacity {
   customerRoutes: number;
   /** External addresses and prefixes of all domains together; a block of an address counts as one. */
   externalAddresses: number;
+  /** Site connections of all domains together. */
+  siteConnections: number;
   /** Ports of VMs on this node. */
   ports: number;
 }
@@ -31,6 +33,9 @@ export function checkCapacity(capacity: StoreCapacity, state: MemoryState, entry
   } else if (entry.kind === 'nat') {
     const added = externalCount(entry.value) - externalCount(domain?.nat);
     check('externalAddresses', state.externals.count + added, capacity);
+  } else if (entry.kind === 'siteConnection') {
+    const added = domain?.siteConnections.has(entry.id) ? 0 : 1;
+    check('siteConnections', state.siteConnectionCount + added, capacity);
   }
 }
 
@@ -38,6 +43,7 @@ const limits = {
   lookupRecords: { what: 'lookup records', rule: 'capacity-lookup-records' },
   customerRoutes: { what: 'customer routes', rule: 'capacity-customer-routes' },
   externalAddresses: { what: 'external addresses', rule: 'capacity-external-addresses' },
+  siteConnections: { what: 'site connections', rule: 'capacity-site-connections' },
   ports: { what: 'ports', rule: 'capacity-ports' },
 } as const;
 

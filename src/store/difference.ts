@@ -37,6 +37,7 @@ function* compareDomain(before: MemoryState, after: MemoryState, rdid: string): 
   yield* compareOnly(before, after, { kind: 'gateway', rdid });
   yield* compareList(before, after, 'lookupRecord', rdid);
   yield* compareOnly(before, after, { kind: 'nat', rdid });
+  yield* compareList(before, after, 'siteConnection', rdid);
   yield* compareList(before, after, 'virtualSubnet', rdid);
 }
 

@@ -10,6 +10,7 @@ import { encodeKey } from './keys.ts';
 import { LongTransaction } from './long-transaction.ts';
 import type { MemoryState } from './memory-state.ts';
 import { Pace } from './pace.ts';
+import type { Seal } from './seal.ts';
 import { stageAll, stageWhole } from './staging.ts';
 import type { Statement } from './statements.ts';
 import type { DocumentEntry, DocumentOutcome, StoreChange } from './store.ts';
@@ -21,6 +22,7 @@ export interface DocumentTarget {
   readonly memory: MemoryState;
   readonly handles: Handles;
   readonly capacity: StoreCapacity;
+  readonly seal: Seal;
   /** Of the store at this moment. */
   readonly revision: number;
   readonly trail: AuditTrail;
@@ -72,7 +74,7 @@ export async function writeDocument(target: DocumentTarget, document: Document):
     for (const statement of giveHandles(target, staged, undo)) await transaction.add(statement);
     for (const compared of compare(memory, staged)) {
       if (pace.isOver) await pace.rest();
-      if (tally.add(compared)) await transaction.add(statementOf(compared));
+      if (tally.add(compared)) await transaction.add(statementOf(compared, target.seal));
     }
     const after = tally.isEmpty ? revision : version.revision;
     const records = [...notes];
@@ -93,10 +95,10 @@ export async function writeDocument(target: DocumentTarget, document: Document):
   };
 }
 
-function statementOf({ key, after }: Compared): Statement {
+function statementOf({ key, after }: Compared, seal: Seal): Statement {
   if (after === undefined) return ['delete', encodeKey(key)];
   const { revision, modified } = after.version;
-  return ['put', encodeKey(key), JSON.stringify(after.value), revision, modified];
+  return ['put', encodeKey(key), seal.encode(key, after.value), revision, modified];
 }
 
 /** New domains get handles; those of domains that go are given again only when there are no others. */

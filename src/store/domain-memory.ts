@@ -5,6 +5,7 @@ import type {
   LookupRecord,
   Nat,
   RoutingDomain,
+  SiteConnection,
   VirtualSubnet,
 } from '../policy/resources.ts';
 import { destinationKey } from '../policy/rules/customer-route.ts';
@@ -26,10 +27,12 @@ export interface DomainMemory extends DomainState {
   readonly routeByDestination: Map<string, string>;
   gateway?: Gateway;
   nat?: Nat;
+  readonly siteConnections: Map<string, SiteConnection>;
   readonly versions: {
     readonly virtualSubnet: Ordered<number>;
     readonly lookupRecord: Ordered<string>;
     readonly customerRoute: Ordered<string>;
+    readonly siteConnection: Ordered<string>;
     gateway: Version | undefined;
     nat: Version | undefined;
   };
@@ -47,10 +50,12 @@ export function newDomain(rdid: string, handle: number, domain: RoutingDomain): 
     providerAddressUse: new Map(),
     customerRoutes: new Map(),
     routeByDestination: new Map(),
+    siteConnections: new Map(),
     versions: {
       virtualSubnet: new Ordered(),
       lookupRecord: new Ordered(),
       customerRoute: new Ordered(),
+      siteConnection: new Ordered(),
       gateway: undefined,
       nat: undefined,
     },
@@ -59,9 +64,9 @@ export function newDomain(rdid: string, handle: number, domain: RoutingDomain): 
 
 /** How many resources a domain is made of, itself included. */
 export function resourcesOf(domain: DomainMemory): number {
-  const { virtualSubnets, lookupRecords, customerRoutes, gateway, nat } = domain;
+  const { virtualSubnets, lookupRecords, customerRoutes, siteConnections, gateway, nat } = domain;
   const only = [gateway, nat].filter((value) => value !== undefined).length;
-  return 1 + virtualSubnets.size + lookupRecords.size + customerRoutes.size + only;
+  return 1 + virtualSubnets.size + lookupRecords.size + customerRoutes.size + siteConnections.size + only;
 }
 
 /** A copy that can be changed without the original; the resources are the same objects. */
@@ -75,11 +80,13 @@ export async function cloneDomain(domain: DomainMemory, pace: Pace): Promise<Dom
     providerAddressUse: new Map(),
     customerRoutes: new Map(),
     routeByDestination: new Map(),
+    siteConnections: new Map(domain.siteConnections),
     versions: {
       ...versions,
       virtualSubnet: versions.virtualSubnet.clone(),
       lookupRecord: versions.lookupRecord.clone(),
       customerRoute: versions.customerRoute.clone(),
+      siteConnection: versions.siteConnection.clone(),
     },
   };
   await copyEntries(domain.lookupRecords, copy.lookupRecords, pace);

@@ -79,6 +79,8 @@ function readValue(state: MemoryState, { kind, rdid = '', id = '' }: ResourceKey
       return domain?.lookupRecords.get(id);
     case 'customerRoute':
       return domain?.customerRoutes.get(id);
+    case 'siteConnection':
+      return domain?.siteConnections.get(id);
     default:
       return domain?.[kind];
   }

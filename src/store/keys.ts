@@ -13,6 +13,7 @@ export const folderOfKind = {
   customerRoute: 'customer-routes',
   gateway: 'gateway',
   nat: 'nat',
+  siteConnection: 'site-connections',
   providerAddress: 'provider-addresses',
   providerRoute: 'provider-routes',
   externalAddressPool: 'external-address-pools',

@@ -58,6 +58,8 @@ export class MemoryState implements DesiredState {
   lookupRecordCount = 0;
   /** Customer routes of all domains. */
   customerRouteCount = 0;
+  /** Site connections of all domains. */
+  siteConnectionCount = 0;
   /** Of everything that is in no domain, and of the domains themselves. */
   versions = {
     routingDomain: new Ordered<string>(),
@@ -68,6 +70,11 @@ export class MemoryState implements DesiredState {
   };
   /** Domains that are another state's too: `own` comes before their changes. */
   #shared: Set<DomainMemory> | undefined;
+  readonly allowsWeakAlgorithms: boolean;
+
+  constructor(allowsWeakAlgorithms: boolean) {
+    this.allowsWeakAlgorithms = allowsWeakAlgorithms;
+  }
 
   /** Creates or replaces a resource. What belongs to a domain finds it there. */
   put(entry: Entry, version: Version, undo: UndoLog): void {
@@ -109,6 +116,11 @@ export class MemoryState implements DesiredState {
         this.externals.take(entry.rdid, entry.value, this.externalAddressPools, undo);
         setField(domain, 'nat', entry.value, undo);
         break;
+      case 'siteConnection':
+        if (!domain.siteConnections.has(id)) this.#count('siteConnectionCount', 1, undo);
+        setVersion(versions.siteConnection, id, version, undo);
+        setEntry(domain.siteConnections, id, entry.value, undo);
+        break;
     }
   }
 
@@ -134,6 +146,7 @@ export class MemoryState implements DesiredState {
         this.#releaseExternals(domain, undo);
         this.#count('lookupRecordCount', -domain.lookupRecords.size, undo);
         this.#count('customerRouteCount', -domain.customerRoutes.size, undo);
+        this.#count('siteConnectionCount', -domain.siteConnections.size, undo);
         deleteEntry(this.domains, domain.rdid, undo);
         setVersion(this.versions.routingDomain, domain.rdid, undefined, undo);
         break;
@@ -161,12 +174,17 @@ export class MemoryState implements DesiredState {
         this.#releaseExternals(domain, undo);
         setField(domain, 'nat', undefined, undo);
         break;
+      case 'siteConnection':
+        this.#count('siteConnectionCount', -1, undo);
+        setVersion(versions.siteConnection, id, undefined, undo);
+        deleteEntry(domain.siteConnections, id, undo);
+        break;
     }
   }
 
   /** A state of its own that is equal. What it does not change it shares with this one, which must not change meanwhile. */
   fork(): MemoryState {
-    const fork = new MemoryState();
+    const fork = new MemoryState(this.allowsWeakAlgorithms);
     fork.domains = new Map(this.domains);
     fork.providerAddresses = new Map(this.providerAddresses);
     fork.providerRoutes = new Map(this.providerRoutes);
@@ -177,6 +195,7 @@ export class MemoryState implements DesiredState {
     fork.externals = this.externals.clone();
     fork.lookupRecordCount = this.lookupRecordCount;
     fork.customerRouteCount = this.customerRouteCount;
+    fork.siteConnectionCount = this.siteConnectionCount;
     fork.versions = {
       routingDomain: this.versions.routingDomain.clone(),
       providerAddress: this.versions.providerAddress.clone(),
@@ -197,6 +216,7 @@ export class MemoryState implements DesiredState {
     if (domain.nat !== undefined) this.externals.take(rdid, domain.nat, this.externalAddressPools, forGood);
     this.lookupRecordCount += domain.lookupRecords.size;
     this.customerRouteCount += domain.customerRoutes.size;
+    this.siteConnectionCount += domain.siteConnections.size;
     this.#shared ??= new Set();
     this.#shared.add(domain);
   }
@@ -220,6 +240,7 @@ export class MemoryState implements DesiredState {
     this.externals = other.externals;
     this.lookupRecordCount = other.lookupRecordCount;
     this.customerRouteCount = other.customerRouteCount;
+    this.siteConnectionCount = other.siteConnectionCount;
     this.versions = other.versions;
   }
 
@@ -276,7 +297,11 @@ export class MemoryState implements DesiredState {
     this.externals.release(rdid, nat, this.externalAddressPools, undo);
   }
 
-  #count(counter: 'lookupRecordCount' | 'customerRouteCount', by: number, undo: UndoLog): void {
+  #count(
+    counter: 'lookupRecordCount' | 'customerRouteCount' | 'siteConnectionCount',
+    by: number,
+    undo: UndoLog,
+  ): void {
     this[counter] += by;
     undo.push(() => {
       this[counter] -= by;

@@ -9,6 +9,7 @@ const kindNames: Record<ResourceKind, string> = {
   customerRoute: 'customer route',
   gateway: 'gateway',
   nat: 'NAT',
+  siteConnection: 'site connection',
   providerAddress: 'provider address',
   providerRoute: 'provider route',
   externalAddressPool: 'external address pool',

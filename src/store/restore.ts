@@ -2,23 +2,13 @@
  * Puts a backup in the place of a store that no node has open. The file that was there stays beside it; at every moment
  * there is either the old store or the new one.
  */
-import {
-  closeSync,
-  constants,
-  copyFileSync,
-  existsSync,
-  fsyncSync,
-  linkSync,
-  mkdirSync,
-  openSync,
-  renameSync,
-  rmSync,
-} from 'node:fs';
+import { constants, copyFileSync, existsSync, linkSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { HnvError } from '../errors.ts';
 import { findDamage, notAStore, readSchema, reasonOf, troubleOf } from './database.ts';
 import { newestSchema, upgradeSchema } from './schema-steps.ts';
+import { syncFile } from './sync-file.ts';
 
 /** What a restore has done. */
 export interface Restored {
@@ -63,11 +53,11 @@ export function restoreStore(backupFile: string, storePath: string): Restored {
   try {
     copyBackup(backupFile, copy);
     const restored = prepare(copy, backupFile, old?.counters);
-    sync(copy);
+    syncFile(copy);
     old?.settle();
     const kept = old && keep(storePath);
     renameSync(copy, storePath);
-    sync(folder);
+    syncFile(folder);
     return kept === undefined ? restored : { ...restored, kept };
   } catch (error) {
     throw error instanceof HnvError ? error : notRestored(backupFile, reasonOf(error), error);
@@ -215,15 +205,6 @@ function keep(path: string): string {
 
 function removeFile(path: string): void {
   for (const part of ['', '-wal', '-shm', '-journal']) rmSync(path + part, { force: true });
-}
-
-function sync(path: string): void {
-  const fd = openSync(path, 'r');
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
 }
 
 function notRestored(backupFile: string, why: string, cause?: unknown): HnvError {

@@ -4,7 +4,8 @@
  */
 import { HnvError } from '../errors.ts';
 import { withAllocation } from '../policy/allocate.ts';
-import type { Nat, ResourceKind, ResourceTypes } from '../policy/resources.ts';
+import { withKeptSecret } from '../policy/kept-secret.ts';
+import type { Nat, ResourceKind, ResourceTypes, SiteConnection } from '../policy/resources.ts';
 import { checkDelete, checkPut, checkTenantPut } from '../policy/rules.ts';
 import type { DesiredState } from '../policy/state.ts';
 import { type AuditRetention, defaultRetention } from './audit.ts';
@@ -18,8 +19,9 @@ import { Handles } from './handles.ts';
 import { getHeld, type Held, listHeld } from './held.ts';
 import { domainRange, encodeKey } from './keys.ts';
 import { loadResources } from './load.ts';
-import { entryOf, type MemoryState } from './memory-state.ts';
+import { entryOf, MemoryState } from './memory-state.ts';
 import { sentenceName } from './resource-name.ts';
+import { Seal } from './seal.ts';
 import type { Statement } from './statements.ts';
 import type {
   DocumentEntry,
@@ -41,6 +43,8 @@ export interface StoreOptions {
   path: string;
   capacity: StoreCapacity;
   audit?: AuditRetention;
+  /** Whether site connections may have algorithms that are broken; not when absent. */
+  allowsWeakAlgorithms?: boolean;
 }
 
 /** Opens the store. Rejects with HNV_STORE when the file cannot be used, HNV_CONFIG when it holds more than `capacity`. */
@@ -50,8 +54,10 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     const meta = await thread.call('meta');
     const handles = new Handles(options.capacity.routingDomains, meta.lastHandle);
     for (const [, handle] of meta.handles) handles.adopt(handle);
-    const memory = await loadResources(thread, meta);
-    return new SqliteStore({ thread, memory, handles, capacity: options.capacity }, meta);
+    const seal = Seal.open(options.path);
+    const memory = new MemoryState(options.allowsWeakAlgorithms ?? false);
+    await loadResources(memory, thread, meta, seal);
+    return new SqliteStore({ thread, memory, handles, seal, capacity: options.capacity }, meta);
   } catch (error) {
     await thread.close();
     throw error;
@@ -63,6 +69,7 @@ interface StoreParts {
   readonly memory: MemoryState;
   readonly handles: Handles;
   readonly capacity: StoreCapacity;
+  readonly seal: Seal;
 }
 
 class SqliteStore implements Store {
@@ -136,20 +143,23 @@ class SqliteStore implements Store {
         batch.apply((undo) => this.#memory.put(entry, version, undo));
       }
       touch(batch, this.#memory, key);
-      batch.statements.push(['put', encodeKey(key), JSON.stringify(value), revision, modified]);
+      batch.statements.push(['put', encodeKey(key), this.#parts.seal.encode(key, value), revision, modified]);
       batch.accept(key, created ? 'created' : 'changed', options.audit);
       return { resource: { key, value, revision, modified }, created };
     });
   }
 
-  /** With "auto", the address that the write gets is part of what is written. */
+  /** What is written: with the address that "auto" gives, and with the secret that was left out because it stays. */
   #complete<K extends ResourceKind>(
-    { kind, rdid = '' }: ResourceKey<K>,
+    { kind, rdid = '', id = '' }: ResourceKey<K>,
     value: ResourceTypes[K],
   ): ResourceTypes[K] {
-    if (kind !== 'nat' || !this.#memory.domains.has(rdid)) return value;
-    const held = this.#memory.domains.get(rdid)?.nat;
-    return withAllocation(this.#memory, rdid, value as Nat, held) as ResourceTypes[K];
+    const domain = this.#memory.domains.get(rdid);
+    if (domain === undefined) return value;
+    if (kind === 'siteConnection')
+      return withKeptSecret(value as SiteConnection, domain.siteConnections.get(id)) as ResourceTypes[K];
+    if (kind !== 'nat') return value;
+    return withAllocation(this.#memory, rdid, value as Nat, domain.nat) as ResourceTypes[K];
   }
 
   delete(key: ResourceKey, options: WriteOptions = {}): Promise<{ revision: number }> {

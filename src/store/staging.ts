@@ -6,6 +6,8 @@ import { HnvError } from '../errors.ts';
 import { Reserved, withAllocation } from '../policy/allocate.ts';
 import { refusalInDocument } from '../policy/document-refusal.ts';
 import { externalAddressesOf } from '../policy/external-addresses.ts';
+import { isWhole } from '../policy/external-shares.ts';
+import { withKeptSecret } from '../policy/kept-secret.ts';
 import type { ExternalAddress, ExternalPrefix, Nat } from '../policy/resources.ts';
 import { ownerOf } from '../policy/rules/nat-addresses.ts';
 import { ownerOfPrefix } from '../policy/rules/nat-prefixes.ts';
@@ -39,7 +41,7 @@ export async function stageAll(base: StagingBase, entries: readonly DocumentEntr
   const reserved = await reserve(base, entries);
   for (const given of entries) {
     if (base.pace.isOver) await base.pace.rest();
-    const { entry, pointer } = allocated(staged, base, given, reserved);
+    const { entry, pointer } = completed(staged, base, given, reserved);
     const held = getHeld(base.memory, keyOf(entry));
     if (held !== undefined && isSameValue(held.value, entry.value)) continue;
     await staged.own(entry.rdid, base.pace);
@@ -53,13 +55,13 @@ export async function stageAll(base: StagingBase, entries: readonly DocumentEntr
  * that do not change stay the same objects.
  */
 export async function stageWhole(base: StagingBase, entries: readonly DocumentEntry[]): Promise<MemoryState> {
-  const staged = new MemoryState();
+  const staged = new MemoryState(base.memory.allowsWeakAlgorithms);
   const changed = new Set<string>();
   const reserved = await reserve(base, entries);
   for (let at = 0; at < entries.length; ) {
     const begin = at;
     at = endOfDomain(entries, begin);
-    const own = entries.slice(begin, at).map((entry) => allocated(staged, base, entry, reserved));
+    const own = entries.slice(begin, at).map((entry) => completed(staged, base, entry, reserved));
     if (await adoptSame(staged, base, own)) continue;
     for (const { entry, pointer } of own) {
       if (base.pace.isOver) await base.pace.rest();
@@ -110,14 +112,21 @@ function heldBy(memory: MemoryState, nat: Nat, rdid: string): Nat | undefined {
   return nat.externalAddresses === 'auto' ? memory.domains.get(rdid)?.nat : undefined;
 }
 
-/** A NAT policy with "auto" with the address that it gets; anything else as it is. */
-function allocated(
+/**
+ * A NAT policy with "auto" with the address that it gets, a site connection with the secret that it leaves out and has; anything
+ * else as it is.
+ */
+function completed(
   staged: MemoryState,
   { memory, byTenant }: StagingBase,
   given: DocumentEntry,
   reserved: Reserved,
 ): DocumentEntry {
   const { entry, pointer } = given;
+  if (entry.kind === 'siteConnection') {
+    const held = memory.domains.get(entry.rdid)?.siteConnections.get(entry.id);
+    return within(given, () => ({ entry: { ...entry, value: withKeptSecret(entry.value, held) }, pointer }));
+  }
   if (entry.kind !== 'nat') return given;
   return within(given, () => {
     // Before anything is said of pools, which are no tenant's to know of.
@@ -155,8 +164,11 @@ async function adoptSame(
   return true;
 }
 
-function clashes(staged: MemoryState, { rdid, virtualSubnets, nat }: DomainMemory): boolean {
+function clashes(staged: MemoryState, { rdid, virtualSubnets, nat, siteConnections }: DomainMemory): boolean {
   if (staged.domains.has(rdid)) return true;
+  // Of an address that is shared, two domains may not have the same peer.
+  const isShared = nat !== undefined && externalAddressesOf(nat).some((address) => !isWhole(address));
+  if (isShared && siteConnections.size > 0) return true;
   for (const vsid of virtualSubnets.keys())
     if (staged.vsidOwners.has(vsid) || staged.portsByVsid.has(vsid)) return true;
   if (nat === undefined) return false;
@@ -170,6 +182,7 @@ function exceeds(capacity: StoreCapacity, staged: MemoryState, domain: DomainMem
     staged.domains.size >= capacity.routingDomains ||
     staged.lookupRecordCount + domain.lookupRecords.size > capacity.lookupRecords ||
     staged.customerRouteCount + domain.customerRoutes.size > capacity.customerRoutes ||
+    staged.siteConnectionCount + domain.siteConnections.size > capacity.siteConnections ||
     staged.externals.count + externalCount(domain.nat) > capacity.externalAddresses
   );
 }
@@ -209,9 +222,10 @@ async function keepDynamicRecords(
   }
 }
 
-function sizes({ virtualSubnets, lookupRecords, customerRoutes, gateway, nat }: DomainMemory): string {
+function sizes(domain: DomainMemory): string {
+  const { virtualSubnets, lookupRecords, customerRoutes, siteConnections, gateway, nat } = domain;
   const only = [gateway, nat].map((value) => value !== undefined);
-  return [virtualSubnets.size, lookupRecords.size, customerRoutes.size, ...only].join();
+  return [virtualSubnets.size, lookupRecords.size, customerRoutes.size, siteConnections.size, ...only].join();
 }
 
 /** A refusal says which resource of the document it is about, and where that is. */

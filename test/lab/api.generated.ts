@@ -380,6 +380,263 @@ export type NatSession = {
 export type NatSessionList = {
     items: NatSession[];
 };
+export type SiteConnectionResource = {
+    /** 1 to 64 of A-Z a-z 0-9 . _ : -, beginning with a letter or digit */
+    name: string;
+    /** address of the peer, or several, which are tried in turn; "any": the peer may have any address, and begins itself */
+    destination: string | string[];
+    /** external address of the NAT of this routing domain that the tunnel ends at; by default the first of the family of the destination, whole ones first */
+    localAddress?: string;
+    /** how the two sides prove who they are */
+    authentication: {
+        method: "psk" | "certificate";
+        /** of method certificate: certificate of this side in PEM, followed by those between it and its root, if any */
+        certificate?: string;
+        /** of method certificate: certificates in PEM that the certificate of the site must come from */
+        certificateAuthorities?: string;
+        /** of method certificate: revocation lists (CRL) of these authorities in PEM; with them, the certificate of the site must be proved good by one that is current */
+        revocationLists?: string;
+        /** identity of this side; by default localAddress, or the subject of the certificate */
+        localId?: string;
+        /** identity of the site; by default its destination, or with a certificate whatever that says */
+        remoteId?: string;
+    };
+    /** prefixes of the site */
+    subnets: {
+        /** IPv4 or IPv6 prefix, address/length */
+        prefix: string;
+        /** of several connections with the prefix that are up, the one with the lowest carries its packets */
+        metric: number;
+    }[];
+    /** prefixes that the site may reach; by default those of the virtual subnets */
+    localSubnets?: string[];
+    /** the IKE SA */
+    mainMode: {
+        /** ciphers, in the order of preference; algorithms that are broken need ipsec.allowWeakAlgorithms */
+        encryptionAlgorithms: ("GCMAES256" | "GCMAES128" | "AES256" | "AES192" | "AES128" | "DES3" | "DES")[];
+        /** hashes of integrity check and pseudo-random function, in the order of preference; algorithms that are broken need ipsec.allowWeakAlgorithms */
+        integrityAlgorithms: ("SHA512" | "SHA384" | "SHA256" | "SHA1" | "MD5")[];
+        /** groups, in the order of preference; algorithms that are broken need ipsec.allowWeakAlgorithms */
+        diffieHellmanGroups: ("Curve25519" | "ECP384" | "ECP256" | "Group16" | "Group15" | "Group14" | "Group24" | "Group2" | "Group1")[];
+        /** seconds after which the IKE SA is made anew */
+        saLifeTimeSeconds: number;
+    };
+    /** the ESP SAs */
+    quickMode: {
+        /** ciphers, in the order of preference; algorithms that are broken need ipsec.allowWeakAlgorithms */
+        encryptionAlgorithms: ("GCMAES256" | "GCMAES128" | "AES256" | "AES192" | "AES128" | "DES3" | "DES")[];
+        /** hashes of the integrity check of ciphers that have none, in the order of preference; algorithms that are broken need ipsec.allowWeakAlgorithms */
+        integrityAlgorithms: ("SHA512" | "SHA384" | "SHA256" | "SHA1" | "MD5")[];
+        /** groups of the exchange that each new key is made with; with "None" among them the site may do without, in the order of preference; algorithms that are broken need ipsec.allowWeakAlgorithms */
+        perfectForwardSecrecy: ("Curve25519" | "ECP384" | "ECP256" | "Group16" | "Group15" | "Group14" | "Group24" | "Group2" | "Group1" | "None")[];
+        /** seconds after which new keys are made */
+        saLifeTimeSeconds: number;
+        /** kilobytes after which new keys are made; without it the time alone decides */
+        saLifeTimeKiloBytes?: number;
+    };
+    /** most that is sent to the site, kilobits a second of packets as they are inside of the tunnel */
+    txBandwidthKbps?: number;
+    /** most that is taken from the site, kilobits a second of packets as they are inside of the tunnel */
+    rxBandwidthKbps?: number;
+    /** when this side begins: at once and always again, when a packet is for the site, or never */
+    initiate: "start" | "onTraffic" | "never";
+    /** seconds without a packet after which the tunnel is taken down; not with initiate "start" */
+    idleDisconnectSeconds?: number;
+    /** whether the peer may change its address in an open connection (RFC 4555) */
+    mobike: boolean;
+    status: Status;
+};
+export type SiteConnectionList = {
+    items: SiteConnectionResource[];
+    /** cursor of the next page; absent on the last one */
+    next?: string;
+};
+export type SiteConnection = {
+    /** address of the peer, or several, which are tried in turn; "any": the peer may have any address, and begins itself */
+    destination: string | string[];
+    /** external address of the NAT of this routing domain that the tunnel ends at; by default the first of the family of the destination, whole ones first */
+    localAddress?: string;
+    /** prefixes of the site */
+    subnets: {
+        /** IPv4 or IPv6 prefix, address/length */
+        prefix: string;
+        /** of several connections with the prefix that are up, the one with the lowest carries its packets */
+        metric?: number;
+    }[];
+    /** prefixes that the site may reach; by default those of the virtual subnets */
+    localSubnets?: string[];
+    /** the IKE SA */
+    mainMode?: {
+        /** ciphers, in the order of preference; algorithms that are broken need ipsec.allowWeakAlgorithms */
+        encryptionAlgorithms?: ("GCMAES256" | "GCMAES128" | "AES256" | "AES192" | "AES128" | "DES3" | "DES")[];
+        /** hashes of integrity check and pseudo-random function, in the order of preference; algorithms that are broken need ipsec.allowWeakAlgorithms */
+        integrityAlgorithms?: ("SHA512" | "SHA384" | "SHA256" | "SHA1" | "MD5")[];
+        /** groups, in the order of preference; algorithms that are broken need ipsec.allowWeakAlgorithms */
+        diffieHellmanGroups?: ("Curve25519" | "ECP384" | "ECP256" | "Group16" | "Group15" | "Group14" | "Group24" | "Group2" | "Group1")[];
+        /** seconds after which the IKE SA is made anew */
+        saLifeTimeSeconds?: number;
+    };
+    /** the ESP SAs */
+    quickMode?: {
+        /** ciphers, in the order of preference; algorithms that are broken need ipsec.allowWeakAlgorithms */
+        encryptionAlgorithms?: ("GCMAES256" | "GCMAES128" | "AES256" | "AES192" | "AES128" | "DES3" | "DES")[];
+        /** hashes of the integrity check of ciphers that have none, in the order of preference; algorithms that are broken need ipsec.allowWeakAlgorithms */
+        integrityAlgorithms?: ("SHA512" | "SHA384" | "SHA256" | "SHA1" | "MD5")[];
+        /** groups of the exchange that each new key is made with; with "None" among them the site may do without, in the order of preference; algorithms that are broken need ipsec.allowWeakAlgorithms */
+        perfectForwardSecrecy?: ("Curve25519" | "ECP384" | "ECP256" | "Group16" | "Group15" | "Group14" | "Group24" | "Group2" | "Group1" | "None")[];
+        /** seconds after which new keys are made */
+        saLifeTimeSeconds?: number;
+        /** kilobytes after which new keys are made; without it the time alone decides */
+        saLifeTimeKiloBytes?: number;
+    };
+    /** most that is sent to the site, kilobits a second of packets as they are inside of the tunnel */
+    txBandwidthKbps?: number;
+    /** most that is taken from the site, kilobits a second of packets as they are inside of the tunnel */
+    rxBandwidthKbps?: number;
+    /** when this side begins: at once and always again, when a packet is for the site, or never */
+    initiate?: "start" | "onTraffic" | "never";
+    /** seconds without a packet after which the tunnel is taken down; not with initiate "start" */
+    idleDisconnectSeconds?: number;
+    /** whether the peer may change its address in an open connection (RFC 4555) */
+    mobike?: boolean;
+};
+export type SiteConnectionWrite = {
+    /** address of the peer, or several, which are tried in turn; "any": the peer may have any address, and begins itself */
+    destination: string | string[];
+    /** external address of the NAT of this routing domain that the tunnel ends at; by default the first of the family of the destination, whole ones first */
+    localAddress?: string;
+    /** how the two sides prove who they are */
+    authentication: {
+        method: "psk" | "certificate";
+        /** of method psk; goes in and never comes out: who leaves it out in a change keeps the one that is there */
+        preSharedKey?: string;
+        /** of method certificate: certificate of this side in PEM, followed by those between it and its root, if any */
+        certificate?: string;
+        /** of method certificate: private key of the certificate in PEM, without pass phrase; goes in and never comes out: who leaves it out in a change keeps the one that is there */
+        privateKey?: string;
+        /** of method certificate: certificates in PEM that the certificate of the site must come from */
+        certificateAuthorities?: string;
+        /** of method certificate: revocation lists (CRL) of these authorities in PEM; with them, the certificate of the site must be proved good by one that is current */
+        revocationLists?: string;
+        /** identity of this side; by default localAddress, or the subject of the certificate */
+        localId?: string;
+        /** identity of the site; by default its destination, or with a certificate whatever that says */
+        remoteId?: string;
+    };
+    /** prefixes of the site */
+    subnets: {
+        /** IPv4 or IPv6 prefix, address/length */
+        prefix: string;
+        /** of several connections with the prefix that are up, the one with the lowest carries its packets */
+        metric?: number;
+    }[];
+    /** prefixes that the site may reach; by default those of the virtual subnets */
+    localSubnets?: string[];
+    /** the IKE SA */
+    mainMode?: {
+        /** ciphers, in the order of preference; algorithms that are broken need ipsec.allowWeakAlgorithms */
+        encryptionAlgorithms?: ("GCMAES256" | "GCMAES128" | "AES256" | "AES192" | "AES128" | "DES3" | "DES")[];
+        /** hashes of integrity check and pseudo-random function, in the order of preference; algorithms that are broken need ipsec.allowWeakAlgorithms */
+        integrityAlgorithms?: ("SHA512" | "SHA384" | "SHA256" | "SHA1" | "MD5")[];
+        /** groups, in the order of preference; algorithms that are broken need ipsec.allowWeakAlgorithms */
+        diffieHellmanGroups?: ("Curve25519" | "ECP384" | "ECP256" | "Group16" | "Group15" | "Group14" | "Group24" | "Group2" | "Group1")[];
+        /** seconds after which the IKE SA is made anew */
+        saLifeTimeSeconds?: number;
+    };
+    /** the ESP SAs */
+    quickMode?: {
+        /** ciphers, in the order of preference; algorithms that are broken need ipsec.allowWeakAlgorithms */
+        encryptionAlgorithms?: ("GCMAES256" | "GCMAES128" | "AES256" | "AES192" | "AES128" | "DES3" | "DES")[];
+        /** hashes of the integrity check of ciphers that have none, in the order of preference; algorithms that are broken need ipsec.allowWeakAlgorithms */
+        integrityAlgorithms?: ("SHA512" | "SHA384" | "SHA256" | "SHA1" | "MD5")[];
+        /** groups of the exchange that each new key is made with; with "None" among them the site may do without, in the order of preference; algorithms that are broken need ipsec.allowWeakAlgorithms */
+        perfectForwardSecrecy?: ("Curve25519" | "ECP384" | "ECP256" | "Group16" | "Group15" | "Group14" | "Group24" | "Group2" | "Group1" | "None")[];
+        /** seconds after which new keys are made */
+        saLifeTimeSeconds?: number;
+        /** kilobytes after which new keys are made; without it the time alone decides */
+        saLifeTimeKiloBytes?: number;
+    };
+    /** most that is sent to the site, kilobits a second of packets as they are inside of the tunnel */
+    txBandwidthKbps?: number;
+    /** most that is taken from the site, kilobits a second of packets as they are inside of the tunnel */
+    rxBandwidthKbps?: number;
+    /** when this side begins: at once and always again, when a packet is for the site, or never */
+    initiate?: "start" | "onTraffic" | "never";
+    /** seconds without a packet after which the tunnel is taken down; not with initiate "start" */
+    idleDisconnectSeconds?: number;
+    /** whether the peer may change its address in an open connection (RFC 4555) */
+    mobike?: boolean;
+};
+export type SiteChildSa = {
+    /** as the IKE daemon has it: INSTALLED, REKEYING */
+    state: string;
+    ageSeconds: number;
+    /** until new keys are made */
+    rekeySeconds?: number;
+    /** 8 hexadecimal digits */
+    spiIn: string;
+    /** 8 hexadecimal digits */
+    spiOut: string;
+    /** inside of UDP (RFC 3948) */
+    encapsulated: boolean;
+    encryption: string;
+    /** absent where the cipher does it */
+    integrity?: string;
+    /** of its own exchange; absent for the first keys of an IKE SA */
+    diffieHellmanGroup?: string;
+    localSubnets: string[];
+    remoteSubnets: string[];
+    /** from the site, as packets are inside of the tunnel */
+    received: {
+        packets: number;
+        bytes: number;
+    };
+    /** to the site */
+    sent: {
+        packets: number;
+        bytes: number;
+    };
+};
+export type SiteIkeSa = {
+    /** as the IKE daemon has it: ESTABLISHED, CONNECTING, REKEYING */
+    state: string;
+    /** this side began */
+    initiator: boolean;
+    ageSeconds: number;
+    /** until it is made anew */
+    rekeySeconds?: number;
+    localAddress: string;
+    localPort: number;
+    localId: string;
+    remoteAddress: string;
+    remotePort: number;
+    remoteId: string;
+    /** this side is behind a NAT */
+    natLocal: boolean;
+    /** the site is behind a NAT */
+    natRemote: boolean;
+    encryption: string;
+    /** absent where the cipher does it */
+    integrity?: string;
+    /** pseudo-random function */
+    prf: string;
+    diffieHellmanGroup: string;
+    childSas: SiteChildSa[];
+};
+export type SiteConnectionSas = {
+    /** listening: waits for the site to begin, or for a packet to it; failed: this side, or the site, would not have it */
+    state: "connected" | "connecting" | "listening" | "failed";
+    /** since when it is in this state */
+    since: string;
+    /** it carries the packets of all its subnets; another connection with a lower metric may have some */
+    carries: boolean;
+    /** why it is not connected, as a sentence; the last such reason while it is */
+    lastError?: string;
+    lastErrorAt?: string;
+    /** what does ESP; absent while this node has nothing of the connection */
+    engine?: "kernel" | "userspace";
+    ikeSas: SiteIkeSa[];
+};
 export type ProviderAddressResource = {
     /** IP address */
     address: string;
@@ -544,6 +801,126 @@ export type PolicyCustomerRoute = {
     nextHop: string;
     metric?: number;
 };
+export type PolicySiteConnection = {
+    /** 1 to 64 of A-Z a-z 0-9 . _ : -, beginning with a letter or digit */
+    name: string;
+    /** address of the peer, or several, which are tried in turn; "any": the peer may have any address, and begins itself */
+    destination: string | string[];
+    /** external address of the NAT of this routing domain that the tunnel ends at; by default the first of the family of the destination, whole ones first */
+    localAddress?: string;
+    /** prefixes of the site */
+    subnets: {
+        /** IPv4 or IPv6 prefix, address/length */
+        prefix: string;
+        /** of several connections with the prefix that are up, the one with the lowest carries its packets */
+        metric?: number;
+    }[];
+    /** prefixes that the site may reach; by default those of the virtual subnets */
+    localSubnets?: string[];
+    /** the IKE SA */
+    mainMode?: {
+        /** ciphers, in the order of preference; algorithms that are broken need ipsec.allowWeakAlgorithms */
+        encryptionAlgorithms?: ("GCMAES256" | "GCMAES128" | "AES256" | "AES192" | "AES128" | "DES3" | "DES")[];
+        /** hashes of integrity check and pseudo-random function, in the order of preference; algorithms that are broken need ipsec.allowWeakAlgorithms */
+        integrityAlgorithms?: ("SHA512" | "SHA384" | "SHA256" | "SHA1" | "MD5")[];
+        /** groups, in the order of preference; algorithms that are broken need ipsec.allowWeakAlgorithms */
+        diffieHellmanGroups?: ("Curve25519" | "ECP384" | "ECP256" | "Group16" | "Group15" | "Group14" | "Group24" | "Group2" | "Group1")[];
+        /** seconds after which the IKE SA is made anew */
+        saLifeTimeSeconds?: number;
+    };
+    /** the ESP SAs */
+    quickMode?: {
+        /** ciphers, in the order of preference; algorithms that are broken need ipsec.allowWeakAlgorithms */
+        encryptionAlgorithms?: ("GCMAES256" | "GCMAES128" | "AES256" | "AES192" | "AES128" | "DES3" | "DES")[];
+        /** hashes of the integrity check of ciphers that have none, in the order of preference; algorithms that are broken need ipsec.allowWeakAlgorithms */
+        integrityAlgorithms?: ("SHA512" | "SHA384" | "SHA256" | "SHA1" | "MD5")[];
+        /** groups of the exchange that each new key is made with; with "None" among them the site may do without, in the order of preference; algorithms that are broken need ipsec.allowWeakAlgorithms */
+        perfectForwardSecrecy?: ("Curve25519" | "ECP384" | "ECP256" | "Group16" | "Group15" | "Group14" | "Group24" | "Group2" | "Group1" | "None")[];
+        /** seconds after which new keys are made */
+        saLifeTimeSeconds?: number;
+        /** kilobytes after which new keys are made; without it the time alone decides */
+        saLifeTimeKiloBytes?: number;
+    };
+    /** most that is sent to the site, kilobits a second of packets as they are inside of the tunnel */
+    txBandwidthKbps?: number;
+    /** most that is taken from the site, kilobits a second of packets as they are inside of the tunnel */
+    rxBandwidthKbps?: number;
+    /** when this side begins: at once and always again, when a packet is for the site, or never */
+    initiate?: "start" | "onTraffic" | "never";
+    /** seconds without a packet after which the tunnel is taken down; not with initiate "start" */
+    idleDisconnectSeconds?: number;
+    /** whether the peer may change its address in an open connection (RFC 4555) */
+    mobike?: boolean;
+};
+export type PolicySiteConnectionWrite = {
+    /** 1 to 64 of A-Z a-z 0-9 . _ : -, beginning with a letter or digit */
+    name: string;
+    /** address of the peer, or several, which are tried in turn; "any": the peer may have any address, and begins itself */
+    destination: string | string[];
+    /** external address of the NAT of this routing domain that the tunnel ends at; by default the first of the family of the destination, whole ones first */
+    localAddress?: string;
+    /** how the two sides prove who they are */
+    authentication: {
+        method: "psk" | "certificate";
+        /** of method psk; goes in and never comes out: who leaves it out in a change keeps the one that is there */
+        preSharedKey?: string;
+        /** of method certificate: certificate of this side in PEM, followed by those between it and its root, if any */
+        certificate?: string;
+        /** of method certificate: private key of the certificate in PEM, without pass phrase; goes in and never comes out: who leaves it out in a change keeps the one that is there */
+        privateKey?: string;
+        /** of method certificate: certificates in PEM that the certificate of the site must come from */
+        certificateAuthorities?: string;
+        /** of method certificate: revocation lists (CRL) of these authorities in PEM; with them, the certificate of the site must be proved good by one that is current */
+        revocationLists?: string;
+        /** identity of this side; by default localAddress, or the subject of the certificate */
+        localId?: string;
+        /** identity of the site; by default its destination, or with a certificate whatever that says */
+        remoteId?: string;
+    };
+    /** prefixes of the site */
+    subnets: {
+        /** IPv4 or IPv6 prefix, address/length */
+        prefix: string;
+        /** of several connections with the prefix that are up, the one with the lowest carries its packets */
+        metric?: number;
+    }[];
+    /** prefixes that the site may reach; by default those of the virtual subnets */
+    localSubnets?: string[];
+    /** the IKE SA */
+    mainMode?: {
+        /** ciphers, in the order of preference; algorithms that are broken need ipsec.allowWeakAlgorithms */
+        encryptionAlgorithms?: ("GCMAES256" | "GCMAES128" | "AES256" | "AES192" | "AES128" | "DES3" | "DES")[];
+        /** hashes of integrity check and pseudo-random function, in the order of preference; algorithms that are broken need ipsec.allowWeakAlgorithms */
+        integrityAlgorithms?: ("SHA512" | "SHA384" | "SHA256" | "SHA1" | "MD5")[];
+        /** groups, in the order of preference; algorithms that are broken need ipsec.allowWeakAlgorithms */
+        diffieHellmanGroups?: ("Curve25519" | "ECP384" | "ECP256" | "Group16" | "Group15" | "Group14" | "Group24" | "Group2" | "Group1")[];
+        /** seconds after which the IKE SA is made anew */
+        saLifeTimeSeconds?: number;
+    };
+    /** the ESP SAs */
+    quickMode?: {
+        /** ciphers, in the order of preference; algorithms that are broken need ipsec.allowWeakAlgorithms */
+        encryptionAlgorithms?: ("GCMAES256" | "GCMAES128" | "AES256" | "AES192" | "AES128" | "DES3" | "DES")[];
+        /** hashes of the integrity check of ciphers that have none, in the order of preference; algorithms that are broken need ipsec.allowWeakAlgorithms */
+        integrityAlgorithms?: ("SHA512" | "SHA384" | "SHA256" | "SHA1" | "MD5")[];
+        /** groups of the exchange that each new key is made with; with "None" among them the site may do without, in the order of preference; algorithms that are broken need ipsec.allowWeakAlgorithms */
+        perfectForwardSecrecy?: ("Curve25519" | "ECP384" | "ECP256" | "Group16" | "Group15" | "Group14" | "Group24" | "Group2" | "Group1" | "None")[];
+        /** seconds after which new keys are made */
+        saLifeTimeSeconds?: number;
+        /** kilobytes after which new keys are made; without it the time alone decides */
+        saLifeTimeKiloBytes?: number;
+    };
+    /** most that is sent to the site, kilobits a second of packets as they are inside of the tunnel */
+    txBandwidthKbps?: number;
+    /** most that is taken from the site, kilobits a second of packets as they are inside of the tunnel */
+    rxBandwidthKbps?: number;
+    /** when this side begins: at once and always again, when a packet is for the site, or never */
+    initiate?: "start" | "onTraffic" | "never";
+    /** seconds without a packet after which the tunnel is taken down; not with initiate "start" */
+    idleDisconnectSeconds?: number;
+    /** whether the peer may change its address in an open connection (RFC 4555) */
+    mobike?: boolean;
+};
 export type PolicyRoutingDomain = {
     /** GUID in lower case, 8-4-4-4-12 hexadecimal digits */
     rdid: string;
@@ -557,6 +934,22 @@ export type PolicyRoutingDomain = {
     gateway?: Gateway;
     customerRoutes?: PolicyCustomerRoute[];
     nat?: Nat;
+    siteConnections?: PolicySiteConnection[];
+};
+export type PolicyRoutingDomainWrite = {
+    /** GUID in lower case, 8-4-4-4-12 hexadecimal digits */
+    rdid: string;
+    name: string;
+    description?: string;
+    labels?: {
+        [key: string]: string;
+    };
+    virtualSubnets?: PolicyVirtualSubnet[];
+    lookupRecords?: PolicyLookupRecord[];
+    gateway?: Gateway;
+    customerRoutes?: PolicyCustomerRoute[];
+    nat?: Nat;
+    siteConnections?: PolicySiteConnectionWrite[];
 };
 export type PolicyPort = {
     /** name of a network interface: 1 to 15 of printable ASCII without blank, slash and colon */
@@ -575,6 +968,13 @@ export type PolicyDocument = {
     providerRoutes?: PolicyProviderRoute[];
     externalAddressPools?: PolicyExternalAddressPool[];
     routingDomains?: PolicyRoutingDomain[];
+    ports?: PolicyPort[];
+};
+export type PolicyDocumentWrite = {
+    providerAddresses?: PolicyProviderAddress[];
+    providerRoutes?: PolicyProviderRoute[];
+    externalAddressPools?: PolicyExternalAddressPool[];
+    routingDomains?: PolicyRoutingDomainWrite[];
     ports?: PolicyPort[];
 };
 export type PolicyStatus = {
@@ -601,7 +1001,7 @@ export type PolicyOutcome = {
         change: "created" | "changed" | "deleted";
         /** path of the resource */
         path: string;
-        /** of what is changed */
+        /** of what is changed; of secrets there is neither `before` nor `after` */
         fields?: {
             /** JSON pointer in the resource */
             pointer: string;
@@ -695,13 +1095,13 @@ export type NodeEvent = {
     /** resume after it with Last-Event-ID or ?since= */
     id: string;
     at: string;
-    /** resource: a write was committed; policy: a whole policy was; status: what the kernel has of a resource changed; drift: the kernel was not as programmed; nat: NAT refuses sessions; reset: events before this one are lost, read the resources anew */
-    "type": "resource" | "policy" | "status" | "drift" | "nat" | "reset";
+    /** resource: a write was committed; policy: a whole policy was; status: what the kernel has of a resource changed; drift: the kernel was not as programmed; nat: NAT refuses sessions; siteConnection: a tunnel came up or went down, or could not be made; reset: events before this one are lost, read the resources anew */
+    "type": "resource" | "policy" | "status" | "drift" | "nat" | "siteConnection" | "reset";
     /** GUID in lower case, 8-4-4-4-12 hexadecimal digits */
     routingDomainId?: string;
     /** path of the resource that it is about */
     path?: string;
-    /** resource: created, changed, deleted; status: the state; drift: found, mended; nat: refusing, recovered */
+    /** resource: created, changed, deleted; status: the state; drift: found, mended; nat: refusing, recovered; siteConnection: up, down, failed */
     what?: string;
     /** why, or what was found, as a sentence */
     reason?: string;
@@ -2033,6 +2433,9 @@ export function deleteNat({ wait, rdid, ifMatch }: {
         status: 404;
         data: Problem;
     } | {
+        status: 409;
+        data: Problem;
+    } | {
         status: 412;
         data: Problem;
     } | {
@@ -2103,6 +2506,258 @@ export function listNatSessions({ protocol, direction, internalAddress, internal
         state,
         limit
     }))}`, {
+        ...opts
+    });
+}
+/**
+ * List site connections
+ */
+export function listSiteConnection({ limit, cursor, rdid }: {
+    limit?: number;
+    cursor?: string;
+    rdid: string;
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: SiteConnectionList;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 404;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>(`/v1/routing-domains/${encodeURIComponent(rdid)}/site-connections${QS.query(QS.explode({
+        limit,
+        cursor
+    }))}`, {
+        ...opts
+    });
+}
+/**
+ * Read a site connection
+ */
+export function getSiteConnection({ rdid, name, ifNoneMatch }: {
+    rdid: string;
+    name: string;
+    ifNoneMatch?: string;
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: SiteConnectionResource;
+    } | {
+        status: 304;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 404;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>(`/v1/routing-domains/${encodeURIComponent(rdid)}/site-connections/${encodeURIComponent(name)}`, {
+        ...opts,
+        headers: oazapfts.mergeHeaders(opts?.headers, {
+            "if-none-match": ifNoneMatch
+        })
+    });
+}
+/**
+ * Create or replace a site connection
+ */
+export function putSiteConnection({ wait, rdid, name, ifMatch, ifNoneMatch, siteConnection }: {
+    wait?: string;
+    rdid: string;
+    name: string;
+    ifMatch?: string;
+    ifNoneMatch?: string;
+    siteConnection: SiteConnectionWrite;
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: SiteConnectionResource;
+    } | {
+        status: 201;
+        data: SiteConnectionResource;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 404;
+        data: Problem;
+    } | {
+        status: 409;
+        data: Problem;
+    } | {
+        status: 412;
+        data: Problem;
+    } | {
+        status: 413;
+        data: Problem;
+    } | {
+        status: 415;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    } | {
+        status: 507;
+        data: Problem;
+    }>(`/v1/routing-domains/${encodeURIComponent(rdid)}/site-connections/${encodeURIComponent(name)}${QS.query(QS.explode({
+        wait
+    }))}`, oazapfts.json({
+        ...opts,
+        method: "PUT",
+        body: siteConnection,
+        headers: oazapfts.mergeHeaders(opts?.headers, {
+            "if-match": ifMatch,
+            "if-none-match": ifNoneMatch
+        })
+    }));
+}
+/**
+ * Change fields of a site connection (JSON Merge Patch, RFC 7396)
+ */
+export function patchSiteConnection({ wait, rdid, name, ifMatch, body }: {
+    wait?: string;
+    rdid: string;
+    name: string;
+    ifMatch?: string;
+    body: {};
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: SiteConnectionResource;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 404;
+        data: Problem;
+    } | {
+        status: 409;
+        data: Problem;
+    } | {
+        status: 412;
+        data: Problem;
+    } | {
+        status: 413;
+        data: Problem;
+    } | {
+        status: 415;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>(`/v1/routing-domains/${encodeURIComponent(rdid)}/site-connections/${encodeURIComponent(name)}${QS.query(QS.explode({
+        wait
+    }))}`, oazapfts.json({
+        ...opts,
+        method: "PATCH",
+        body,
+        headers: oazapfts.mergeHeaders(opts?.headers, {
+            "if-match": ifMatch
+        })
+    }));
+}
+/**
+ * Remove a site connection
+ */
+export function deleteSiteConnection({ wait, rdid, name, ifMatch }: {
+    wait?: string;
+    rdid: string;
+    name: string;
+    ifMatch?: string;
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 204;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 404;
+        data: Problem;
+    } | {
+        status: 412;
+        data: Problem;
+    } | {
+        status: 413;
+        data: Problem;
+    } | {
+        status: 415;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>(`/v1/routing-domains/${encodeURIComponent(rdid)}/site-connections/${encodeURIComponent(name)}${QS.query(QS.explode({
+        wait
+    }))}`, {
+        ...opts,
+        method: "DELETE",
+        headers: oazapfts.mergeHeaders(opts?.headers, {
+            "if-match": ifMatch
+        })
+    });
+}
+/**
+ * Read what the tunnel of a site connection is doing just now
+ */
+export function getSiteConnectionSas({ rdid, name }: {
+    rdid: string;
+    name: string;
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: SiteConnectionSas;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 404;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>(`/v1/routing-domains/${encodeURIComponent(rdid)}/site-connections/${encodeURIComponent(name)}/sas`, {
         ...opts
     });
 }
@@ -3045,7 +3700,7 @@ export function putPolicy({ dryRun, wait, ifMatch, policyDocument }: {
     dryRun?: "true" | "false";
     wait?: string;
     ifMatch?: string;
-    policyDocument: PolicyDocument;
+    policyDocument: PolicyDocumentWrite;
 }, opts?: Oazapfts.RequestOpts) {
     return oazapfts.fetchJson<{
         status: 200;
@@ -3099,7 +3754,7 @@ export function applyPolicy({ dryRun, wait, ifMatch, policyDocument }: {
     dryRun?: "true" | "false";
     wait?: string;
     ifMatch?: string;
-    policyDocument: PolicyDocument;
+    policyDocument: PolicyDocumentWrite;
 }, opts?: Oazapfts.RequestOpts) {
     return oazapfts.fetchJson<{
         status: 200;
@@ -3209,7 +3864,7 @@ export function getReadiness(opts?: Oazapfts.RequestOpts) {
 export function followEvents({ since, routingDomainId, $type, lastEventId }: {
     since?: string;
     routingDomainId?: string;
-    $type?: "resource" | "policy" | "status" | "drift" | "nat" | "reset";
+    $type?: "resource" | "policy" | "status" | "drift" | "nat" | "siteConnection" | "reset";
     lastEventId?: string;
 }, opts?: Oazapfts.RequestOpts) {
     return oazapfts.fetchJson<{

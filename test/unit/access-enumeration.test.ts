@@ -16,7 +16,7 @@ interface Route {
 const names: Record<string, string> = {
   vsid: '5001',
   id: 'web1',
-  name: 'shared',
+  name: 'office',
   address: '192.0.2.1',
   interface: 'tap0.1',
 };

@@ -12,6 +12,7 @@ import { type DocumentedOperation, type Json, type OpenApi, operationsOf } from 
 import { type RunningApi, runApi } from './api-server.ts';
 import { cheapHash } from './guarded-api.ts';
 import { runFull, runTenants } from './rules-node.ts';
+import { siteConnectionBody } from './site-connection.ts';
 
 /** Failures of the node itself, which nobody can ask for; api-problems has some. */
 const nodeFailure = '500';
@@ -29,13 +30,18 @@ const absent = names(nobody, {
 });
 const wrong = names('%20', { vsid: '%20', id: '%20', name: '%20', address: '%20', interface: '%20' });
 
-/** Ids of the examples, by the collection. */
-const exampleIds: Record<string, string> = { 'customer-routes': 'default', 'provider-routes': 'fabric' };
+/** Ids and names of the examples, by the collection. */
+const exampleIds: Record<string, string> = {
+  ...{ 'customer-routes': 'default', 'provider-routes': 'fabric', 'site-connections': 'office' },
+};
 
 function pathOf(template: string, values: Record<string, string>): string {
-  const [, collection = ''] = /([a-z-]+)\/\{id\}$/.exec(template) ?? [];
-  const id = values.id === 'web1' ? (exampleIds[collection] ?? values.id) : values.id;
-  return template.replace(/\{(\w+)\}/g, (_, name) => (name === 'id' ? id : values[name]) ?? '');
+  const [, collection = '', parameter] = /([a-z-]+)\/\{(id|name)\}/.exec(template) ?? [];
+  const own = values.id === 'web1' ? exampleIds[collection] : undefined;
+  return template.replace(
+    /\{(\w+)\}/g,
+    (_, name) => (name === parameter ? own : undefined) ?? values[name] ?? '',
+  );
 }
 
 const example = (document: OpenApi, { requestBody }: DocumentedOperation['operation']): unknown => {
@@ -80,7 +86,15 @@ const writingOrder = [
     'putVirtualSubnet',
     'putGatewaySubnet',
   ],
-  ...['putLookupRecord', 'putGateway', 'putCustomerRoute', 'putNat', 'putPort', 'putToken'],
+  ...[
+    'putLookupRecord',
+    'putGateway',
+    'putCustomerRoute',
+    'putNat',
+    'putSiteConnection',
+    'putPort',
+    'putToken',
+  ],
 ];
 
 async function succeed(api: RunningApi): Promise<void> {
@@ -161,6 +175,11 @@ const patchConflicts: [path: string, valid: object, conflicting: object][] = [
     '/v1/ports/tap9',
     { virtualSubnetId: 5001, macAddress: '02:00:00:50:01:59' },
     { macAddress: '02:00:00:50:01:50' },
+  ],
+  [
+    '/v1/routing-domains/77777777-7777-7777-7777-777777777777/site-connections/second',
+    { ...siteConnectionBody, destination: '203.0.113.10' },
+    { subnets: [{ prefix: '10.21.3.0/24' }] },
   ],
 ];
 

@@ -1,6 +1,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import t from 'tap';
 import { contosoPath, fabrikamPath, putTenant, type RunningApi, runApi } from './api-server.ts';
+import { siteConnectionBody } from './site-connection.ts';
 import { contoso, fabrikam, snapshot } from './store-folder.ts';
 
 const record = (customerAddress: string, more: object = {}) => ({
@@ -67,16 +68,20 @@ t.test('what GET answers can be put again, and changes nothing', async (t) => {
   t.equal(got.status, 200);
   const before = snapshot(api.store.state);
   const again = await send(api, 'PUT', got.body);
-  t.match(again, { status: 200, body: { created: 0, changed: 0, deleted: 0, unchanged: 12, changes: [] } });
+  t.match(again, { status: 200, body: { created: 0, changed: 0, deleted: 0, unchanged: 13, changes: [] } });
   t.equal(again.headers.get('etag'), got.headers.get('etag'), 'the store is at the same revision');
   t.strictSame(snapshot(api.store.state), before);
 
   const other = await runApi(t);
-  t.match((await send(other, 'PUT', got.body)).body, { created: 12, revision: 1 });
+  const missing = '/routingDomains/0/siteConnections/0/authentication/preSharedKey';
+  t.match(await send(other, 'PUT', got.body), { status: 400, body: { pointer: missing } });
+  const whole = structuredClone(got.body) as unknown as { routingDomains: [{ siteConnections: object[] }] };
+  whole.routingDomains[0].siteConnections = [{ name: 'office', ...siteConnectionBody }];
+  t.match((await send(other, 'PUT', whole)).body, { created: 13, revision: 1 });
   t.strictSame(
     (await send(other, 'GET')).body,
     got.body,
-    'an empty node that it is put to has the same policy',
+    'an empty node that it is put to, with the secret, has the same policy',
   );
 });
 
@@ -91,7 +96,7 @@ t.test('GET has the ETag of the store, and answers 304 to it', async (t) => {
   const tag = (await send(api, 'GET')).headers.get('etag') ?? '';
   t.equal(tag, `"${api.store.revision}"`);
   t.equal((await send(api, 'GET', undefined, { headers: { 'if-none-match': tag } })).status, 304);
-  await api.request('DELETE', `${contosoPath}/nat`);
+  await api.request('DELETE', `${contosoPath}/site-connections/office`);
   t.equal((await send(api, 'GET', undefined, { headers: { 'if-none-match': tag } })).status, 200);
 });
 
@@ -114,7 +119,7 @@ t.test('every kind of change is told, with the fields before and after', async (
   const put = await send(api, 'PUT', document);
   t.match(put, {
     status: 200,
-    body: { dryRun: false, created: 1, changed: 3, deleted: 2, unchanged: 7 },
+    body: { dryRun: false, created: 1, changed: 3, deleted: 2, unchanged: 8 },
   });
   const changes = new Map(put.body.changes.map((change) => [change.path, change]));
   t.equal(changes.size, 6);

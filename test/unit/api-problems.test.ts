@@ -517,6 +517,7 @@ t.test('a full node answers 507', async (t) => {
     routingDomains: 1,
     lookupRecords: 1,
     customerRoutes: 1,
+    siteConnections: 1,
     externalAddresses: 1,
     ports: 2,
   });

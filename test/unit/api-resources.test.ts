@@ -6,6 +6,7 @@ import { openStore } from '../../src/store/sqlite.ts';
 import { ApiClient } from '../lab/api-client.ts';
 import { expectStatus, type TypedApi } from '../lab/typed-api.ts';
 import { putTenant, runApi, StandInOperations } from './api-server.ts';
+import { siteConnectionBody } from './site-connection.ts';
 import { capacity, contoso, fabrikam, storePath } from './store-folder.ts';
 
 const rdid = contoso;
@@ -165,6 +166,32 @@ function resources(api: TypedApi): Case[] {
       put: (name, nat) => api.putNat({ ...name, nat }),
       get: api.getNat,
       remove: api.deleteNat,
+    },
+  );
+  add(
+    'a site connection',
+    { rdid, name: 'office' },
+    siteConnectionBody,
+    {
+      ...{ name: 'office', authentication: { method: 'psk' }, initiate: 'start', mobike: false },
+      subnets: [{ prefix: '192.168.50.0/24', metric: 0 }],
+      mainMode: {
+        encryptionAlgorithms: ['GCMAES256', 'GCMAES128', 'AES256', 'AES128'],
+        integrityAlgorithms: ['SHA384', 'SHA256'],
+        diffieHellmanGroups: ['Curve25519', 'ECP384', 'ECP256', 'Group14'],
+        saLifeTimeSeconds: 28_800,
+      },
+      quickMode: {
+        encryptionAlgorithms: ['GCMAES256', 'GCMAES128', 'AES256', 'AES128'],
+        integrityAlgorithms: ['SHA384', 'SHA256'],
+        perfectForwardSecrecy: ['Curve25519', 'ECP384', 'ECP256', 'Group14', 'None'],
+        saLifeTimeSeconds: 3600,
+      },
+    },
+    {
+      put: (name, siteConnection) => api.putSiteConnection({ ...name, siteConnection }),
+      get: api.getSiteConnection,
+      remove: api.deleteSiteConnection,
     },
   );
   const port = {

@@ -9,6 +9,8 @@ import type {
   Operations,
   ResourceStatus,
   SettledStatus,
+  SiteConnectionLive,
+  SiteConnectionState,
   WaitedFor,
 } from '../../src/api/operations.ts';
 import { trustSocket } from '../../src/api/origin.ts';
@@ -19,6 +21,7 @@ import { openStore } from '../../src/store/sqlite.ts';
 import type { ResourceKey, Store } from '../../src/store/store.ts';
 import { type TypedApi, typedApi } from '../lab/typed-api.ts';
 import { Conformance, type OpenApi } from './api-conformance.ts';
+import { siteConnectionBody } from './site-connection.ts';
 import { capacity as largeCapacity, storePath } from './store-folder.ts';
 
 const since = '2026-01-01T00:00:00.000Z';
@@ -93,6 +96,17 @@ export class StandInOperations implements Operations {
 
   natSessions(_rdid: string, filter: NatSessionFilter): AsyncIterable<NatSession[]> | undefined {
     return this.nat === undefined ? undefined : this.#list(this.nat.sessions, filter);
+  }
+
+  /** What siteConnections() and siteConnection() answer, of whatever domain. */
+  readonly tunnels = new Map<string, SiteConnectionLive>();
+
+  siteConnections(): ReadonlyMap<string, SiteConnectionState> {
+    return this.tunnels;
+  }
+
+  async siteConnection(_rdid: string, name: string): Promise<SiteConnectionLive | undefined> {
+    return this.tunnels.get(name);
   }
 
   async *#list(sessions: readonly NatSession[], filter: NatSessionFilter): AsyncGenerator<NatSession[]> {
@@ -279,6 +293,7 @@ export const tenant: [path: string, body: Record<string, unknown>][] = [
       ],
     },
   ],
+  [`${contosoPath}/site-connections/office`, siteConnectionBody],
   [
     '/v1/ports/tap0.1',
     {

@@ -89,7 +89,7 @@ t.test('administration', async (t) => {
     writeFileSync(join(folder, 'second.yaml'), `store:\n  path: ${folder}/second/store.db\n`);
     t.match(await hnvgw(['restore', backup, '--config', 'second.yaml']), {
       status: 0,
-      stderr: /second\/store\.db has now 1 routing domains, 12 resources in all/,
+      stderr: /second\/store\.db has now 1 routing domains, 13 resources in all/,
     });
     t.ok(statSync(join(folder, 'second/store.db')).size > 0);
     t.match(policy, 'Contoso');
@@ -110,6 +110,10 @@ t.test('administration', async (t) => {
     const { status, stdout } = await hnvgw(['doctor', '--config', bad]);
     t.equal(status, 1);
     t.match(stdout, /^wrong {2}There is no interface nix0, the uplink\.\n {7}-> /m);
+    t.match(
+      stdout,
+      /^ok {5}strongSwan is there for site connections; ESP is (the kernel's|its own, in userspace)\.$/m,
+    );
     t.match(stdout, /^ok {5}The API at unix:.* takes you for an administrator\.$/m);
     t.match(stdout, /^wrong {2}routing-domains\/1+-0000-0000-0000-0+a\/nat is failed: no memory$/m);
     t.notMatch(stdout, /routing domains? (is|are) ready/);

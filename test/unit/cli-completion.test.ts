@@ -45,6 +45,8 @@ t.test('bash completes', async (t) => {
     ['hnvgw get nat -d Tw', ['Two\\ Words']],
     ['hnvgw get nat -d x', []],
     ['hnvgw token revoke ', ['portal']],
+    ['hnvgw sas -d Contoso ', ['office']],
+    ['hnvgw get sites -d Contoso ', ['office']],
     ['hnvgw help ap', ['apply']],
     ['hnvgw help pol', ['policy']],
     ['hnvgw apply -f pol', ['policy.yaml']],

@@ -5,15 +5,19 @@ import { commandHelp, programHelp, synopsis } from '../../src/cli/help.ts';
 import { policyHelp } from '../../src/cli/policy-help.ts';
 import { commandReference } from '../../src/cli/reference.ts';
 import { shellWords } from '../../src/cli/shell-words.ts';
-import { domainLists, nodeLists } from '../../src/policy/document-schema.ts';
+import { documentLists } from '../../src/policy/document-schema.ts';
 import {
   ExternalAddress,
   ExternalPrefix,
+  MainMode,
   NatFiltering,
   NatTimeouts,
   OneToOne,
+  QuickMode,
   type ResourceKind,
   resourceSchemas,
+  SiteAuthentication,
+  SiteSubnet,
   StaticMapping,
 } from '../../src/policy/resources.ts';
 
@@ -82,11 +86,20 @@ t.test('the help of policy documents has every part with every field', async (t)
       ),
     ].map(([, name]) => name);
   const ownFields = (kind: ResourceKind) => Object.keys(resourceSchemas[kind].properties);
-  for (const { list, kind, naming } of [nodeLists, domainLists].flatMap(({ before, after }) => [
-    ...before,
-    ...after,
-  ]))
-    t.strictSame(fieldsOf(list), [naming, ...ownFields(kind)], list);
+  for (const { list, kind, naming } of documentLists)
+    if (kind !== 'siteConnection') t.strictSame(fieldsOf(list), [naming, ...ownFields(kind)], list);
+  t.strictSame(fieldsOf('siteConnections'), [
+    ...[
+      'name',
+      'destination',
+      'localAddress',
+      'authentication',
+      ...Object.keys(SiteAuthentication.properties),
+    ],
+    ...['subnets', ...Object.keys(SiteSubnet.properties), 'localSubnets'],
+    ...['mainMode', ...Object.keys(MainMode.properties), 'quickMode', ...Object.keys(QuickMode.properties)],
+    ...['txBandwidthKbps', 'rxBandwidthKbps', 'initiate', 'idleDisconnectSeconds', 'mobike'],
+  ]);
   t.strictSame(fieldsOf('routingDomains'), ['rdid', ...ownFields('routingDomain')]);
   t.strictSame(fieldsOf('gateway'), ownFields('gateway'));
   t.strictSame(fieldsOf('nat'), [

@@ -32,7 +32,7 @@ t.test('reading', async (t) => {
       [['tokens'], '/v1/tokens'],
     ] as const)
       for (const name of names) t.strictSame(await json('get', name), await api.get(path), name);
-    for (const name of ['virtual-subnets', 'customer-routes', 'gateway', 'nat'])
+    for (const name of ['virtual-subnets', 'customer-routes', 'gateway', 'nat', 'site-connections'])
       t.strictSame(await json('get', name, '-d', contoso), await api.get(`${contosoPath}/${name}`), name);
   });
 

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { contosoPath } from './api-server.ts';
 import { contosoNode } from './cli-node.ts';
+import { preSharedKey } from './site-connection.ts';
 
 /** A domain with a mistake that the text takes away. */
 const example = `routingDomains:
@@ -19,6 +20,9 @@ const example = `routingDomains:
         macAddress: 02:00:00:70:01:11
         providerAddress: 192.168.1.10
 `;
+/** As somebody completes what was read. */
+const withSecret = (policy: string): string =>
+  policy.replace('method: psk\n', `method: psk\n          preSharedKey: ${JSON.stringify(preSharedKey)}\n`);
 const right = example.replace('10.8.1.11', '10.7.1.11');
 const recordPath = '/v1/routing-domains/33333333-3333-3333-3333-333333333333/lookup-records/vm1';
 
@@ -88,9 +92,14 @@ t.test('writing', async (t) => {
     const policy = (await hnvgw(['get', 'policy'])).stdout;
     writeFileSync(join(folder, 'all.yaml'), policy);
     t.strictSame(await hnvgw(['diff', '-f', 'all.yaml', '--whole']), { status: 0, stdout: '', stderr: '' });
-    t.match(await hnvgw(['apply', '-f', 'example.yaml', '--whole']), { status: 0, stdout: /12 deleted/ });
+    t.match(await hnvgw(['apply', '-f', 'example.yaml', '--whole']), { status: 0, stdout: /13 deleted/ });
     t.equal((await api.request('GET', contosoPath)).status, 404);
-    t.match(await hnvgw(['apply', '-f', 'all.yaml', '--whole']), { status: 0, stdout: /12 created/ });
+    t.match(await hnvgw(['apply', '-f', 'all.yaml', '--whole']), {
+      status: 1,
+      stderr: /all\.yaml:\d+: .*preSharedKey: is missing.* \(rule secret-required\)/s,
+    });
+    writeFileSync(join(folder, 'all.yaml'), withSecret(policy));
+    t.match(await hnvgw(['apply', '-f', 'all.yaml', '--whole']), { status: 0, stdout: /13 created/ });
     t.equal((await hnvgw(['get', 'policy'])).stdout, policy);
   });
 

@@ -12,6 +12,7 @@ export const capacity: StoreCapacity = {
   lookupRecords: 200_000,
   customerRoutes: 1000,
   externalAddresses: 1000,
+  siteConnections: 1000,
   ports: 1000,
 };
 

@@ -106,7 +106,7 @@ t.test('a restore brings back the state of the backup and keeps the file that wa
   t.ok(readFileSync(backup).equals(bytes), 'the backup is not touched');
   t.strictSame(
     readdirSync(dirname(path)).sort(),
-    [basename(path), basename(restored.kept ?? '')].sort(),
+    [basename(path), `${basename(path)}.key`, basename(restored.kept ?? '')].sort(),
     'nothing else is left over',
   );
   t.match(restored.kept, /\/store\.db\.before-restore-\d{4}-\d\d-\d\dT/);
@@ -195,7 +195,10 @@ t.test('a store that is open is not replaced', async (t) => {
     code: 'HNV_STORE',
     message: /is open in another process: stop the node/,
   });
-  t.strictSame(readdirSync(dirname(path)).sort(), [basename(path), `${basename(path)}-wal`]);
+  t.strictSame(
+    readdirSync(dirname(path)).sort(),
+    ['', '-wal', '.key'].map((end) => basename(path) + end),
+  );
   await store.put(key, record('10.0.0.9'));
 });
 
@@ -206,7 +209,7 @@ t.test('what is no whole backup of this or an older version is refused, and the 
   const refused = (message: RegExp, file = backup) => {
     t.throws(() => restoreStore(file, path), { code: 'HNV_STORE', message });
     t.ok(readFileSync(path).equals(before));
-    t.strictSame(readdirSync(dirname(path)), [basename(path)]);
+    t.strictSame(readdirSync(dirname(path)).sort(), [basename(path), `${basename(path)}.key`]);
   };
   const damaged = Buffer.from(good);
   damaged.fill(0x5a, 2 * 4096, 3 * 4096);

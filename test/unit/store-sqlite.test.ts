@@ -362,7 +362,14 @@ t.test('a capacity below a handle in use refuses to open', async (t) => {
 t.test('records, routes, external addresses and ports beyond the capacity are refused', async (t) => {
   const store = await openStore({
     path: storePath(t),
-    capacity: { routingDomains: 2, lookupRecords: 2, customerRoutes: 1, externalAddresses: 2, ports: 1 },
+    capacity: {
+      routingDomains: 2,
+      lookupRecords: 2,
+      customerRoutes: 1,
+      externalAddresses: 2,
+      siteConnections: 1,
+      ports: 1,
+    },
   });
   t.teardown(() => store.close());
   await putDomain(store, contoso, 5001);

@@ -18,7 +18,9 @@ export function backup(app: FastifyInstance, { store }: ApiContext): void {
       schema: {
         operationId: 'getBackup',
         summary: 'Read a consistent copy of the store',
-        description: 'What `hnvgw restore` takes: the desired state, the tokens as hashes, the audit log.',
+        description:
+          'What `hnvgw restore` takes: the desired state, the tokens as hashes, the audit log. Secrets of site connections are sealed ' +
+          'under a key that is not in it.',
         tags: ['node'],
         response: {
           200: {

@@ -20,11 +20,14 @@ const NodeEvent = Type.Object(
     id: Type.String({ description: 'resume after it with Last-Event-ID or ?since=' }),
     at: Type.String({ format: 'date-time' }),
     type: Type.Union(
-      (['resource', 'policy', 'status', 'drift', 'nat', 'reset'] as const).map((type) => Type.Literal(type)),
+      (['resource', 'policy', 'status', 'drift', 'nat', 'siteConnection', 'reset'] as const).map((type) =>
+        Type.Literal(type),
+      ),
       {
         description:
           'resource: a write was committed; policy: a whole policy was; status: what the kernel has of a resource changed; ' +
-          'drift: the kernel was not as programmed; nat: NAT refuses sessions; reset: events before this one are lost, read the resources anew',
+          'drift: the kernel was not as programmed; nat: NAT refuses sessions; ' +
+          'siteConnection: a tunnel came up or went down, or could not be made; reset: events before this one are lost, read the resources anew',
       },
     ),
     routingDomainId: Type.Optional(Guid),
@@ -32,7 +35,8 @@ const NodeEvent = Type.Object(
     what: Type.Optional(
       Type.String({
         description:
-          'resource: created, changed, deleted; status: the state; drift: found, mended; nat: refusing, recovered',
+          'resource: created, changed, deleted; status: the state; drift: found, mended; nat: refusing, recovered; ' +
+          'siteConnection: up, down, failed',
       }),
     ),
     reason: Type.Optional(Type.String({ description: 'why, or what was found, as a sentence' })),

@@ -3,7 +3,13 @@ import { Readable } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import { Pace } from '../../store/pace.ts';
 import { expositionType, family, heading, line, type Sample } from '../exposition.ts';
-import type { DirectionCounters, DomainCounters, NatUse, NodeStatus } from '../operations.ts';
+import type {
+  DirectionCounters,
+  DomainCounters,
+  NatUse,
+  NodeStatus,
+  SiteConnectionState,
+} from '../operations.ts';
 import { problemResponses } from '../problem.ts';
 import { ProcessMetrics } from '../process-metrics.ts';
 import type { RequestMetrics } from '../request-metrics.ts';
@@ -17,6 +23,7 @@ interface Reading {
   counters: DomainCounters;
   /** When this node has a routing context of the domain. */
   nat: NatUse | undefined;
+  sites: ReadonlyMap<string, SiteConnectionState>;
 }
 
 export function metrics(app: FastifyInstance, context: ApiContext, requests: RequestMetrics): void {
@@ -57,7 +64,12 @@ async function readDomains({ store, operations }: ApiContext): Promise<Reading[]
   for (const rdid of [...store.state.domains.keys()]) {
     // Domains may go meanwhile.
     if (store.state.domains.has(rdid))
-      readings.push({ rdid, counters: operations.domainCounters(rdid), nat: operations.natUse(rdid) });
+      readings.push({
+        rdid,
+        counters: operations.domainCounters(rdid),
+        nat: operations.natUse(rdid),
+        sites: operations.siteConnections(rdid),
+      });
     if (pace.isOver) await pace.rest();
   }
   return readings;
@@ -178,5 +190,11 @@ const domainFamilies: readonly DomainFamily[] = [
     name: 'hnvgw_nat_refused_sessions_total',
     help: 'Sessions that NAT refused, by reason: limit, ports, bindings.',
     samples: ({ nat }) => Object.entries(nat?.refused ?? {}).map(([reason, count]) => [{ reason }, count]),
+  },
+  {
+    name: 'hnvgw_site_connection_up',
+    type: 'gauge',
+    help: '1 while the tunnel of a site connection is up, 0 while it is not.',
+    samples: ({ sites }) => [...sites].map(([name, { state }]) => [{ name }, Number(state === 'connected')]),
   },
 ];

@@ -14,8 +14,8 @@ export default command({
   summary: 'show what happened on the node, and what happens',
   about: [
     'Writes (resource, policy), what the kernel has of them (status), and what was found in the kernel that nobody had ordered, ' +
-      'and mended (drift); sessions that NAT refuses (nat). The node keeps the last 16,384 in memory; reset says that some before are gone. --follow goes on ' +
-      'until Ctrl-C, also across a restart of the node. With --output json each event is one line.',
+      'and mended (drift); sessions that NAT refuses (nat), tunnels that come up, go down or fail (siteConnection). The node ' +
+      'keeps the last 16,384 in memory; reset says that some before are gone. --follow goes on until Ctrl-C, also across a restart of the node. With --output json each event is one line.',
   ],
   arguments: {},
   options: {
@@ -23,7 +23,7 @@ export default command({
     type: {
       type: 'string',
       value: 'TYPE',
-      choices: ['resource', 'policy', 'status', 'drift', 'nat'],
+      choices: ['resource', 'policy', 'status', 'drift', 'nat', 'siteConnection'],
       summary: 'only events of this type',
     },
     follow: { type: 'boolean', summary: 'go on with what happens' },
@@ -68,6 +68,8 @@ const styles: Record<string, Style> = {
   deleted: 'yellow',
   pending: 'yellow',
   ready: 'green',
+  up: 'green',
+  down: 'yellow',
 };
 
 function eventLine(event: NodeEvent): string {
@@ -76,5 +78,5 @@ function eventLine(event: NodeEvent): string {
   const counts = type === 'policy' ? `${created} created, ${changed} changed, ${deleted} deleted` : '';
   const lost = type === 'reset' ? 'events before this one are gone' : '';
   const words = [about, counts, lost, reason ?? ''].filter((part) => part !== '').join(': ');
-  return `${at}  ${type.padEnd(8)}  ${paint(styles[what], harmless(what).padEnd(7))}  ${harmless(words)}`.trimEnd();
+  return `${at}  ${type.padEnd(14)}  ${paint(styles[what], harmless(what).padEnd(7))}  ${harmless(words)}`.trimEnd();
 }

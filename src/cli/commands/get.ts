@@ -15,7 +15,7 @@ export default command({
       'node is told, as hnvgw apply takes it.',
     `Resources: ${resources.map(({ name, short }) => (short.length > 0 ? `${name} (${short.join(', ')})` : name)).join('; ')}. ` +
       'The singular will do too.',
-    'Those of a routing domain need --domain: virtual-subnets, lookup-records, customer-routes, gateway, nat.',
+    'Those of a routing domain need --domain: virtual-subnets, lookup-records, customer-routes, gateway, nat, site-connections.',
   ],
   arguments: {
     resource: { summary: 'what to show', complete: 'resource' },

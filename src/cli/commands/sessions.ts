@@ -84,7 +84,7 @@ export default command({
 });
 
 /** `10.1.1.11:40000`, `[2001:db8::1]:443`. */
-function endpoint(address: string | undefined, port: number | undefined): string {
+export function endpoint(address: string | undefined, port: number | undefined): string {
   if (address === undefined) return '';
   if (port === undefined) return address;
   return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;

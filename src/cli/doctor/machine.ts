@@ -23,7 +23,9 @@ export async function checkMachine(configFile: string | undefined): Promise<Find
     ];
   try {
     const node = await loadConfig(file);
-    return [...findings, ok(`${file} is the configuration of a ${node.role}.`), ...checkConfigured(node)];
+    findings.push(ok(`${file} is the configuration of a ${node.role}.`));
+    if (node.role === 'gateway') findings.push(...(await checkStrongSwan()));
+    return [...findings, ...checkConfigured(node)];
   } catch (error) {
     return [...findings, wrong(messageOf(error), 'Correct the line; hnvgw config check shows the result.')];
   }
@@ -54,6 +56,27 @@ async function checkKernel(): Promise<Finding[]> {
     return [
       wrong(`The kernel could not be looked at: ${messageOf(error)}`, 'Install libbpf1 and libnftables1.'),
     ];
+  }
+}
+
+/** A gateway without it has no site connections. */
+async function checkStrongSwan(): Promise<Finding[]> {
+  if (process.getuid?.() !== 0) return [];
+  try {
+    const { ipsecEngine, missingPackages } = await import('../../s2s/engine.ts');
+    const engine = ipsecEngine();
+    const missing = missingPackages(engine);
+    if (missing.length > 0)
+      return [
+        note(
+          'strongSwan is not installed: there can be no site connections.',
+          `apt install --no-install-recommends ${missing.join(' ')}`,
+        ),
+      ];
+    const carrier = engine === 'kernel' ? "the kernel's" : 'its own, in userspace';
+    return [ok(`strongSwan is there for site connections; ESP is ${carrier}.`)];
+  } catch (error) {
+    return [wrong(`IPsec could not be looked at: ${messageOf(error)}`)];
   }
 }
 
