@@ -32,6 +32,7 @@ export interface Capacity {
   lookupRecords: number;
   customerRoutes: number;
   externalAddresses: number;
+  siteConnections: number;
   ports: number;
 }
 
@@ -41,6 +42,8 @@ const SOURCES_PER_DOMAIN = 64;
 const NODE_INTERFACES = 256;
 /** Aligned blocks of ports that a shared address has for each domain, on average when the node is full. */
 const BLOCKS_PER_ADDRESS = 4;
+/** Addresses of its peer that a site connection may have. */
+const PEERS_PER_CONNECTION = 8;
 /** Learned MACs and addresses that a port has on average when the node is full. */
 const ADDRESSES_PER_PORT = 16;
 
@@ -67,6 +70,7 @@ function mapSizes(capacity: Capacity): Record<string, number> {
     externals: capacity.externalAddresses,
     external_ranges: capacity.externalAddresses * BLOCKS_PER_ADDRESS,
     shared_addresses: capacity.externalAddresses,
+    peers: capacity.siteConnections * PEERS_PER_CONNECTION,
     translations: capacity.externalAddresses,
     stats: domains + 1, // handles begin at 1; 0 counts what no domain can be charged with
   };

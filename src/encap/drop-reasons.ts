@@ -68,6 +68,8 @@ const explanations: Record<NameOf<keyof typeof DropReason>, string> = {
     'The fragment is for a shared external address, and nobody was there to put it in order, or its first one was nobody’s.',
   PREFIX_TRANSLATION:
     'The address in the translated prefix has no other form outside or inside: the bits that would change are all ones (RFC 6296).',
+  EXTERNAL_PEER:
+    'The packet is IKE or ESP for a shared external address, and comes from nobody that a site connection there is with.',
 };
 
 export interface DropReasonInfo {

@@ -12,6 +12,7 @@ import {
   encodeInterfaceKey,
   encodeMembers,
   encodeMembersKey,
+  encodePeerKey,
   encodePort,
   encodePortAddress,
   encodePortAddressKey,
@@ -55,6 +56,7 @@ export const domainMaps = [
   'ports_by_link',
   'ports_by_mac',
   'externals',
+  'peers',
   'external_ranges',
   'members',
   'subnets',
@@ -244,6 +246,17 @@ function addNat(add: Add, domain: number, nat: NatPlan, at: ContextAttachment): 
         encodeRange({ owner, isBlock: 1, inward: untranslated }),
       );
   }
+  // Under an address that is the domain's whole, everybody's IKE is.
+  const shared = new Set(
+    nat.externalAddresses.flatMap((one) => (one.portStart === undefined ? [] : one.address)),
+  );
+  for (const { localAddress, remoteAddress } of nat.peers)
+    if (remoteAddress !== undefined && shared.has(localAddress))
+      add(
+        'peers',
+        encodePeerKey({ local: addressBytes(localAddress), remote: addressBytes(remoteAddress) }),
+        encodeExternal(owner),
+      );
   for (const { external, internal } of nat.prefixes) {
     const { bytes: address, length } = prefixBytes(external);
     if (length === ADDRESS_BITS) {

@@ -10,7 +10,7 @@ function sized<T extends { readonly length: number }>(list: T, length: number): 
 }
 
 /** Changes whenever a map, its key or its value does. */
-export const layoutVersion = 'd2865102';
+export const layoutVersion = 'c292624a';
 
 /** The maps by name, with the types of their keys and values. */
 export const maps = {
@@ -30,6 +30,7 @@ export const maps = {
   wildcards: { key: 'WildcardKey', value: 'Wildcard' },
   externals: { key: 'ExternalKey', value: 'External' },
   shared_addresses: { key: 'ExternalKey', value: 'SharedAddress' },
+  peers: { key: 'PeerKey', value: 'External' },
   external_ports: { key: 'InterfaceKey', value: 'ExternalPort' },
   uplinks: { key: 'InterfaceKey', value: 'Uplink' },
   routes: { key: 'RouteKey', value: 'Route' },
@@ -122,6 +123,7 @@ export const DropReason = {
   HNV_DROP_EXTERNAL_QUOTE: 48,
   HNV_DROP_EXTERNAL_FRAGMENT: 49,
   HNV_DROP_PREFIX_TRANSLATION: 50,
+  HNV_DROP_EXTERNAL_PEER: 51,
 } as const;
 
 /** enum hnv_evidence */
@@ -750,6 +752,26 @@ export function decodeSharedAddress(bytes: Uint8Array): SharedAddress {
   };
 }
 
+/** struct hnv_peer_key */
+export interface PeerKey {
+  local: Uint8Array;
+  remote: Uint8Array;
+}
+export const peerKeySize = 32;
+export function encodePeerKey(value: PeerKey): Uint8Array {
+  const bytes = new Uint8Array(peerKeySize);
+  bytes.set(sized(value.local, 16), 0);
+  bytes.set(sized(value.remote, 16), 16);
+  return bytes;
+}
+export function decodePeerKey(bytes: Uint8Array): PeerKey {
+  sized(bytes, peerKeySize);
+  return {
+    local: bytes.slice(0, 16),
+    remote: bytes.slice(16, 32),
+  };
+}
+
 /** struct hnv_external_port */
 export interface ExternalPort {
   domain: number;
@@ -986,7 +1008,7 @@ export interface Stats {
   replicatedPackets: bigint;
   drops: BigUint64Array;
 }
-export const statsSize = 480;
+export const statsSize = 488;
 export function encodeStats(value: Stats): Uint8Array {
   const bytes = new Uint8Array(statsSize);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -999,7 +1021,7 @@ export function encodeStats(value: Stats): Uint8Array {
   view.setBigUint64(48, value.localPackets, true);
   view.setBigUint64(56, value.localBytes, true);
   view.setBigUint64(64, value.replicatedPackets, true);
-  sized(value.drops, 51).forEach((word, i) => view.setBigUint64(72 + i * 8, word, true));
+  sized(value.drops, 52).forEach((word, i) => view.setBigUint64(72 + i * 8, word, true));
   return bytes;
 }
 export function decodeStats(bytes: Uint8Array): Stats {
@@ -1015,7 +1037,7 @@ export function decodeStats(bytes: Uint8Array): Stats {
     localPackets: view.getBigUint64(48, true),
     localBytes: view.getBigUint64(56, true),
     replicatedPackets: view.getBigUint64(64, true),
-    drops: BigUint64Array.from({ length: 51 }, (_, i) => view.getBigUint64(72 + i * 8, true)),
+    drops: BigUint64Array.from({ length: 52 }, (_, i) => view.getBigUint64(72 + i * 8, true)),
   };
 }
 

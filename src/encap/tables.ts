@@ -42,16 +42,18 @@ const ownerOf: Record<DomainMap, (key: Uint8Array, value: Uint8Array) => number>
   ports_by_link: (_, value) => decodePort(value).domain,
   external_ports: (_, value) => decodeExternalPort(value).domain,
   externals: (_, value) => decodeExternal(value).domain,
+  peers: (_, value) => decodeExternal(value).domain,
   external_ranges: (_, value) => decodeRange(value).owner.domain,
   members: (_, value) => decodeMembers(value).domain,
   subnets: (_, value) => decodeSubnet(value).domain,
 };
 
-/** Maps whose keys are not a domain's own: a VSID, an external address or a port may go to another domain. */
+/** Maps whose keys are not a domain's own: a VSID, an external address, a peer or a port may go to another domain. */
 const sharedMaps: ReadonlySet<DomainMap> = new Set([
   'subnets',
   'members',
   'externals',
+  'peers',
   'external_ranges',
   'ports_by_link',
   'port_addresses',

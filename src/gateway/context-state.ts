@@ -17,6 +17,8 @@ import { type ContextMtu, externalLink, tenantLink } from '../nat/ruleset.ts';
 import { addressFamily, networkAddress } from '../policy/address.ts';
 import type { ContextPlan, NatPlan } from '../policy/plan.ts';
 import { routerMac } from '../policy/router.ts';
+import { siteRouteProtocol } from '../s2s/site-routes.ts';
+import { uplinkHop } from './uplink-hop.ts';
 
 /** What differs between the families. */
 const FAMILY = {
@@ -25,10 +27,9 @@ const FAMILY = {
     any: '0.0.0.0/0',
     /** What the kernel makes of a route's metric 0. */
     metric: 0,
-    /** Next hop of the context's default route. Never on a wire: it only names the permanent neighbour. */
-    uplinkHop: '169.254.1.1',
+    uplinkHop: uplinkHop[4],
   },
-  6: { hostLength: 128, any: '::/0', metric: 1024, uplinkHop: 'fe80::1' },
+  6: { hostLength: 128, any: '::/0', metric: 1024, uplinkHop: uplinkHop[6] },
 } as const;
 
 /** Routing table of looped addresses, and rules: it comes first, and then the kernel's own (RT_TABLE_LOCAL). */
@@ -142,7 +143,10 @@ export function freshContext(want: ContextState): ContextState {
   };
 }
 
-/** The links that are a context's; what an operator has beside them, with its addresses and routes, stays theirs. */
+/**
+ * The links that are a context's; what an operator has beside them, with its addresses and routes, stays theirs, as do the ways
+ * to sites (s2s/site-links.ts).
+ */
 const OWN_LINKS: ReadonlySet<string> = new Set(['lo', tenantLink, externalLink]);
 /** What every namespace has on `lo`. */
 const LOOPBACK_ADDRESSES: ReadonlySet<string> = new Set(['lo 127.0.0.1/8', 'lo ::1/128']);
@@ -170,6 +174,7 @@ export function readInside(reading: RouteNetlink, inside: InsideLinks): ContextS
     ),
     routes: new Set(
       reading.routes().flatMap((route) => {
+        if (route.protocol === siteRouteProtocol) return [];
         const link = route.ifindex === 0 ? '-' : names.get(route.ifindex);
         return link === undefined ? [] : routeText(route, link);
       }),

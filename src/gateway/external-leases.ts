@@ -85,6 +85,7 @@ export class ExternalLeases {
         ...{ externalAddresses, prefixes },
         portMappings: plan.portMappings.filter(({ externalAddress }) => granted.has(externalAddress)),
         oneToOne: plan.oneToOne.filter(({ external }) => granted.has(external)),
+        peers: plan.peers.filter(({ localAddress }) => granted.has(localAddress)),
       },
       blockedUntil: new Promise((resolve) => {
         for (const holder of holders) {

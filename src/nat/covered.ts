@@ -8,6 +8,7 @@
 import { IPS, PROTOCOL, type Session } from '../linux/conntrack-messages.ts';
 import { addressFamily, contains } from '../policy/address.ts';
 import type { ExternalAddressPlan, NatPlan, PortMappingPlan } from '../policy/plan.ts';
+import { PrefixSet } from '../policy/prefix-set.ts';
 import { isDestinationTranslated, isSourceTranslated } from './translation.ts';
 
 /** What a block of ports divides up: TCP and UDP ports, and identifiers of ICMP queries. */
@@ -16,6 +17,10 @@ const FILTERED = new Map([
   [PROTOCOL.tcp, 'tcp'],
   [PROTOCOL.udp, 'udp'],
 ] as const) as ReadonlyMap<number, 'tcp' | 'udp'>;
+
+/** UDP ports of IKE, with ESP behind the second one. */
+const IKE_PORTS: ReadonlySet<number> = new Set([500, 4500]);
+const ESP = 50;
 
 const portKey = (protocol: string, address: string, port: number): string => `${protocol} ${port} ${address}`;
 
@@ -28,6 +33,9 @@ export class Coverage {
   readonly #internalOf: ReadonlyMap<string, string>;
   readonly #externalOf: ReadonlyMap<string, string>;
   readonly #mappings: ReadonlyMap<string, PortMappingPlan[]>;
+  /** Of each external address; with undefined, everybody. */
+  readonly #peers: ReadonlyMap<string, ReadonlySet<string | undefined>>;
+  readonly #sites: PrefixSet;
 
   /** `own`: addresses of the context towards the tenant. */
   constructor(plan: NatPlan | undefined, own: ReadonlySet<string>) {
@@ -39,12 +47,19 @@ export class Coverage {
     this.#mappings = Map.groupBy(plan?.portMappings ?? [], (mapping) =>
       portKey(mapping.protocol, mapping.externalAddress, mapping.externalPort),
     );
+    this.#sites = new PrefixSet(plan?.sitePrefixes);
+    const byLocal = Map.groupBy(plan?.peers ?? [], ({ localAddress }) => localAddress);
+    this.#peers = new Map(
+      [...byLocal].map(([local, peers]) => [local, new Set(peers.map(({ remoteAddress }) => remoteAddress))]),
+    );
   }
 
   covers(session: Session): boolean {
     const isSource = isSourceTranslated(session);
     const isDestination = isDestinationTranslated(session);
     if (!isSource && !isDestination) return this.#coversUntranslated(session);
+    // Begun before there was a tunnel: nothing of it reaches the site any more.
+    if (isSource && this.#sites.has(session.reply.source)) return false;
     return (!isSource || this.#coversSource(session)) && (!isDestination || this.#coversDestination(session));
   }
 
@@ -76,17 +91,28 @@ export class Coverage {
     return (isExpected || isBound) && this.#owns(external, protocol, port);
   }
 
-  /** What the context itself says and hears, and what is routed as it is. */
+  /** What the context itself says and hears, what is with a site, and what is routed as it is. */
   #coversUntranslated({ protocol, original }: Session): boolean {
     const { source, sourcePort, destination, destinationPort } = original;
+    if (this.#externals.has(source) && isIpsec(protocol, sourcePort))
+      return this.#isPeer(source, destination);
+    if (this.#externals.has(destination) && isIpsec(protocol, destinationPort))
+      return this.#isPeer(destination, source);
     return (
       this.#own.has(source) ||
       this.#own.has(destination) ||
       this.#answers(source, protocol, sourcePort) ||
       this.#answers(destination, protocol, destinationPort) ||
+      this.#sites.has(source) ||
+      this.#sites.has(destination) ||
       this.#isRouted(source) ||
       this.#isRouted(destination)
     );
+  }
+
+  #isPeer(local: string, remote: string): boolean {
+    const remotes = this.#peers.get(local);
+    return remotes !== undefined && (remotes.has(remote) || remotes.has(undefined));
   }
 
   /** Under an external address that stands for no inside host the context answers by itself. */
@@ -105,4 +131,9 @@ export class Coverage {
   #isRouted(address: string): boolean {
     return this.#plan?.prefixes.some(({ internal }) => contains(internal, address)) ?? false;
   }
+}
+
+/** IKE and ESP, by the port of our side. */
+function isIpsec(protocol: number, port: number): boolean {
+  return protocol === ESP || (protocol === PROTOCOL.udp && IKE_PORTS.has(port));
 }

@@ -54,10 +54,14 @@ function words(part: Part): string {
   return words(part.elem.val);
 }
 
+const OF_PREFIXES: ReadonlySet<string> = new Set([
+  ...['routed', 'mappings', 'mappings6', 'peers', 'peers6', 'sites', 'sites6'],
+]);
+
 /** In sets of prefixes, one that is a single address is listed without its length. */
 function keyOf(set: string, part: Part): string {
   const key = words(part);
-  if (set !== 'routed' && !set.startsWith('mappings')) return key;
+  if (!OF_PREFIXES.has(set)) return key;
   return key.replace(/(^| \. )([0-9.]+)$/, '$1$2/32').replace(/(^| \. )([0-9a-f:]+)$/, '$1$2/128');
 }
 
@@ -179,6 +183,8 @@ function chainDifferences(chain: string, have: readonly string[], want: readonly
 function memberName(set: ElementSet): string {
   if (set.startsWith('external')) return 'external address';
   if (set.startsWith('mappings')) return 'mapping';
+  if (set.startsWith('peers')) return 'IKE peer';
+  if (set.startsWith('sites')) return 'prefix behind tunnels';
   return set === 'routed' ? 'routed prefix' : 'one-to-one translation';
 }
 

@@ -1,8 +1,8 @@
 /**
- * Keeps the NAT ruleset of a routing context as the plan says. Owns the table `hnvgw` in the context's namespace, and those
- * whose names begin with it (tables.ts), and nothing else there.
+ * Keeps the NAT ruleset of a routing context as the plan says. Owns the table `hnvgw` in the context's namespace and those of
+ * tables.ts, and nothing else there.
  */
-import { inNetns, inNewNetns } from '../linux/netns.ts';
+import { inNetns } from '../linux/netns.ts';
 import { nftGeneration, nftList, nftScript } from '../linux/nftables.ts';
 import type { NatPlan } from '../policy/plan.ts';
 import {
@@ -22,9 +22,9 @@ import {
   natTable,
   skeletonScript,
 } from './ruleset.ts';
-import { readTables } from './table-reading.ts';
 import { type PolicyTable, policyTables, wantedTables } from './tables.ts';
 import { isUnfinished, noteUnfinished } from './unfinished.ts';
+import { tableChanges, tableDifferences, type WholeTables, wholeTables } from './whole-tables.ts';
 
 /** Stands for a rule that is not as it was written: none that is wanted is it. */
 const ALTERED = 'altered';
@@ -34,42 +34,14 @@ export interface NatRules {
   /** Of the table `hnvgw`. */
   state: NatState;
   listing: NatListing;
-  /** Texts of the other tables that there should be, and what the kernel tells of them. */
-  tables: ReadonlyMap<PolicyTable, { text: string; reading: string }>;
+  /** The other tables that there should be. */
+  tables: WholeTables<PolicyTable>;
 }
-
-/** Readings of tables, by their texts. */
-const readings = new Map<string, string>();
-/** Some kilobytes each, and most texts are the same in many domains. */
-const READINGS = 256;
-
-/** What the kernel tells of a table of that text: asked of it in a namespace of its own. */
-function readingOf(name: PolicyTable, text: string): string {
-  let reading = readings.get(text);
-  if (reading === undefined) {
-    reading = inNewNetns(() => {
-      nftScript(text);
-      return textOf(readTables([name]).get(name));
-    });
-    if (readings.size >= READINGS) readings.clear();
-    readings.set(text, reading);
-  }
-  return reading;
-}
-
-const textOf = (lines: readonly string[] | undefined): string => lines?.join('\n') ?? '';
 
 /** What there should be, for links of these MTUs. Without a plan nothing is let through. Not to be called within inNetns(). */
 export function natRules(rdid: string, plan: NatPlan | undefined, mtu: ContextMtu): NatRules {
   const state = natState(rdid, plan, mtu);
-  const texts = wantedTables(rdid, plan);
-  return {
-    state,
-    listing: wantedListing(state),
-    tables: new Map(
-      [...texts].map(([name, text]) => [name, { text, reading: readingOf(name, text) }] as const),
-    ),
-  };
+  return { state, listing: wantedListing(state), tables: wholeTables(wantedTables(rdid, plan)) };
 }
 
 /** The script that makes the whole ruleset where there is none. */
@@ -101,22 +73,6 @@ function presentOf(have: NatListing, { state, listing }: NatRules): NatState {
   };
 }
 
-/** Tables that are not as they should be: missing, changed, or not wanted. */
-function wrongTables(want: NatRules['tables'], have: ReadonlyMap<string, string[]>): PolicyTable[] {
-  return policyTables.filter((name) => {
-    const [wanted, present] = [want.get(name), have.get(name)];
-    return wanted === undefined ? present !== undefined : wanted.reading !== textOf(present);
-  });
-}
-
-/** The commands that put the tables right. */
-function tableChanges(want: NatRules['tables']): string {
-  const have = readTables(policyTables);
-  return wrongTables(want, have)
-    .map((name) => `${have.has(name) ? `delete table inet ${name}\n` : ''}${want.get(name)?.text ?? ''}`)
-    .join('');
-}
-
 /**
  * Makes the namespace's ruleset the wanted one; does nothing when it is so already. Answers `changed` also when sessions of
  * an earlier ruleset may still live (unfinished.ts). Throws HNV_NFTABLES and HNV_NETNS.
@@ -128,7 +84,7 @@ export function applyNat(netns: string, want: NatRules): 'unchanged' | 'changed'
       have === undefined || !hasSkeleton(have, want.listing)
         ? skeletonScript(have !== undefined) + natChanges(emptyNat, want.state)
         : natChanges(presentOf(have, want), want.state);
-    const script = [main, tableChanges(want.tables)].filter((part) => part !== '').join('\n');
+    const script = [main, tableChanges(policyTables, want.tables)].filter((part) => part !== '').join('\n');
     if (script === '') return isUnfinished(netns) ? 'changed' : 'unchanged';
     noteUnfinished(netns);
     nftScript(script);
@@ -170,11 +126,6 @@ export function inspectNat(
 ): { differences: string[]; generation: number } {
   const generation = nftGeneration();
   if (generation === known) return { differences: [], generation };
-  const have = readTables(policyTables);
-  const wrong = wrongTables(want.tables, have).map((name) =>
-    want.tables.has(name)
-      ? `the nft table inet ${name} was ${have.has(name) ? 'changed' : 'missing'}`
-      : `the nft table inet ${name} was there`,
-  );
+  const wrong = tableDifferences(policyTables, want.tables);
   return { differences: [...listingDifferences(listingHere(), want.listing), ...wrong], generation };
 }

@@ -4,7 +4,9 @@
  *
  * The ruleset fails closed. The chain `leaving`, behind source NAT, has policy drop: to the uplink it lets what was
  * translated, what the context says under an external address of its own, and prefixes that are routed; to the tenant, what
- * answers a tenant, what came by destination NAT, and what is for a routed prefix. One chain there instead of one in the
+ * answers a tenant, what came by destination NAT or out of a tunnel, and what is for a routed prefix; into tunnels, all but
+ * what comes from the uplink and answers nobody there. What is for a site goes nowhere else than into its tunnel, whatever the
+ * routes say. One chain there instead of one in the
  * forward hook and another one behind NAT: each costs every packet a traversal. One table of family `inet` holds both
  * families, with a set and a map for each, because a set has one type of address.
  *
@@ -13,6 +15,8 @@
  */
 import { addressFamily } from '../policy/address.ts';
 import type { NatPlan } from '../policy/plan.ts';
+import { outermost } from '../policy/prefix-set.ts';
+import { tunnelLink } from '../s2s/site-ruleset.ts';
 import { type Family, familiesOf, NFT } from './families.ts';
 import { isLooped } from './looped.ts';
 import { shareRules } from './sharing.ts';
@@ -22,6 +26,9 @@ export const natTable = { family: 'inet', table: 'hnvgw' } as const;
 /** Interface names inside every routing context: towards the tenant, towards the uplink. */
 export const tenantLink = 'hnv';
 export const externalLink = 'ext';
+
+/** Where what is the tenant's comes from: its hosts, and those of its sites. All else is the context's own. */
+export const INSIDE = `{ "${tenantLink}", "${tunnelLink}" }`;
 
 const TABLE = `${natTable.family} ${natTable.table}`;
 
@@ -39,12 +46,13 @@ export interface ContextMtu {
 /** Sets and maps with what the policy says: names in nft's words to values, which are empty in sets. */
 const ELEMENTS = [
   ...['external', 'external6', 'mappings', 'mappings6', 'inside', 'inside6', 'outside', 'outside6', 'routed'],
+  ...['peers', 'peers6', 'sites', 'sites6'],
 ] as const;
 export type ElementSet = (typeof ELEMENTS)[number];
 export const elementSets: readonly ElementSet[] = ELEMENTS;
 
 /** Chains whose rules are the policy's. */
-const CHAINS = ['reverse_path', 'hairpin', 'shared', 'segments'] as const;
+const CHAINS = ['reverse_path', 'hairpin', 'shared', 'segments', 'outward'] as const;
 export type PolicyChain = (typeof CHAINS)[number];
 export const policyChains: readonly PolicyChain[] = CHAINS;
 
@@ -60,7 +68,8 @@ export interface NatState {
  */
 export function natState(rdid: string, plan: NatPlan | undefined, mtu: ContextMtu): NatState {
   const elements = new Map<ElementSet, Map<string, string>>(ELEMENTS.map((name) => [name, new Map()]));
-  const put = (set: 'external' | 'mappings' | 'inside' | 'outside', of: string, key: string, value = '') =>
+  type Set = 'external' | 'mappings' | 'inside' | 'outside' | 'peers' | 'sites';
+  const put = (set: Set, of: string, key: string, value = '') =>
     elements.get(addressFamily(of) === 4 ? set : `${set}6`)?.set(key, value);
   for (const { address } of plan?.externalAddresses ?? []) put('external', address, address);
   for (const { external, internal } of plan?.oneToOne ?? []) {
@@ -73,6 +82,11 @@ export function natState(rdid: string, plan: NatPlan | undefined, mtu: ContextMt
     put('mappings', m.externalAddress, key, `${m.internalAddress} . ${m.internalPort}`);
   }
   for (const { internal } of plan?.prefixes ?? []) elements.get('routed')?.set(internal, '');
+  for (const [address, remotes] of peersOf(plan))
+    for (const remote of remotes) put('peers', address, `${address} . ${remote}`);
+  // The kernel's set takes none within another.
+  const sites = outermost(plan?.sitePrefixes ?? []);
+  for (const prefix of sites) put('sites', prefix, prefix);
   return {
     elements,
     chains: new Map([
@@ -80,8 +94,31 @@ export function natState(rdid: string, plan: NatPlan | undefined, mtu: ContextMt
       ['hairpin', plan?.hairpinning === 'local' ? HAIRPIN_RULES : []],
       ['shared', familiesOf(plan).flatMap((family) => shareRules(rdid, plan, family))],
       ['segments', ([4, 6] as const).map((family) => segmentRule(family, mtu))],
+      ['outward', outwardRules(sites)],
     ]),
   };
+}
+
+/** Prefixes of peers by local address. The kernel's set takes none within another (nft_set_pipapo.c). */
+function peersOf(plan: NatPlan | undefined): Map<string, string[]> {
+  const byLocal = Map.groupBy(plan?.peers ?? [], ({ localAddress }) => localAddress);
+  return new Map(
+    [...byLocal].map(([local, peers]) => {
+      const { everybody, length } = NFT[addressFamily(local)];
+      const remotes = peers.map(({ remoteAddress }) => remoteAddress);
+      const isOpen = remotes.includes(undefined);
+      return [local, isOpen ? [everybody] : remotes.map((remote) => `${remote}/${length}`)];
+    }),
+  );
+}
+
+/** What leaves by the uplink: all but what is for a site. */
+function outwardRules(sites: readonly string[]): string[] {
+  const families = ([4, 6] as const).filter((family) => sites.some((site) => addressFamily(site) === family));
+  return [
+    ...families.map((family) => `${NFT[family].ip} daddr @sites${NFT[family].suffix} goto own`),
+    'accept',
+  ];
 }
 
 /**
@@ -116,6 +153,11 @@ const HAIRPIN_RULES = [
 
 /*
  * Only a connection's first packet passes chains of type nat, so that what is checked there costs the others nothing.
+ *
+ * `own` accepts what IKE and ESP of the context itself send to their peers, which keep address and port, and are not for a
+ * site although they may be for an address of one. What comes for them is translated to what it has already, so that no later
+ * chain (bindings.ts) does otherwise. A kernel that encrypts has the packet pass `leaving` twice, the second time as one that
+ * will be encrypted on its way to the uplink.
  *
  * ICMP errors of the context itself are `related`, even those about the first packet of a conversation (traceroute): the
  * kernel gives them the conversation of the packet that they are about.
@@ -155,6 +197,22 @@ const SKELETON = `
     type ipv6_addr
     flags interval
   }
+  set peers {
+    type ipv4_addr . ipv4_addr
+    flags interval
+  }
+  set peers6 {
+    type ipv6_addr . ipv6_addr
+    flags interval
+  }
+  set sites {
+    type ipv4_addr
+    flags interval
+  }
+  set sites6 {
+    type ipv6_addr
+    flags interval
+  }
   chain reverse_path {
   }
   chain hairpin {
@@ -163,8 +221,29 @@ const SKELETON = `
   }
   chain segments {
   }
+  chain outward {
+  }
+  chain ipsec_received {
+    udp dport { 500, 4500 } accept
+    meta l4proto esp accept
+  }
+  chain ipsec_sent {
+    udp sport { 500, 4500 } accept
+    meta l4proto esp accept
+  }
+  chain own {
+    iifname ${INSIDE} return
+    ip saddr . ip daddr @peers goto ipsec_sent
+    ip6 saddr . ip6 daddr @peers6 goto ipsec_sent
+  }
   chain arriving {
     jump reverse_path
+    udp dport { 500, 4500 } ip daddr . ip saddr @peers dnat ip to ip daddr
+    udp dport { 500, 4500 } ip6 daddr . ip6 saddr @peers6 dnat ip6 to ip6 daddr
+    meta l4proto esp ip daddr . ip saddr @peers accept
+    meta l4proto esp ip6 daddr . ip6 saddr @peers6 accept
+    ip saddr @sites drop
+    ip6 saddr @sites6 drop
     dnat ip to ip daddr map @inside
     dnat ip6 to ip6 daddr map @inside6
     meta l4proto { tcp, udp } dnat ip to ip daddr . meta l4proto . th dport . ip saddr map @mappings
@@ -178,6 +257,7 @@ const SKELETON = `
     ip6 daddr @external6 goto hairpin
   }
   chain translation {
+    jump own
     snat ip to ip saddr map @outside
     snat ip6 to ip6 saddr map @outside6
     ip6 saddr @routed accept
@@ -193,19 +273,25 @@ const SKELETON = `
     ct state established,related accept
     icmp type echo-request accept
     icmpv6 type echo-request accept
+    iifname "${externalLink}" ip daddr . ip saddr @peers goto ipsec_received
+    iifname "${externalLink}" ip6 daddr . ip6 saddr @peers6 goto ipsec_received
   }
   chain leaving {
     type filter hook postrouting priority 300; policy drop;
     tcp flags syn / syn,rst jump segments
-    oifname "${externalLink}" ct status snat,dnat accept
-    oifname "${externalLink}" iifname != "${tenantLink}" ip saddr @external accept
-    oifname "${externalLink}" iifname != "${tenantLink}" ip6 saddr @external6 accept
+    oifname "${externalLink}" ct status snat,dnat jump outward
+    oifname "${externalLink}" iifname != ${INSIDE} ip saddr @external jump outward
+    oifname "${externalLink}" iifname != ${INSIDE} ip6 saddr @external6 jump outward
     oifname "${tenantLink}" ct state established,related accept
     oifname "${tenantLink}" ct status dnat accept
-    oifname "${externalLink}" ip6 saddr @routed accept
+    oifname "${externalLink}" ip6 saddr @routed jump outward
     oifname "${tenantLink}" ip6 daddr @routed accept
     oifname "lo" accept
     ip6 daddr ff02::/16 drop
+    oifname "${tunnelLink}" ct state established,related accept
+    oifname "${tunnelLink}" iifname != "${externalLink}" accept
+    oifname "${tenantLink}" iifname "${tunnelLink}" accept
+    oifname "${externalLink}" rt ipsec exists accept
     counter drop
   }
 `;

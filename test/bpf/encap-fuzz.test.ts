@@ -4,6 +4,7 @@ import {
   decodeMembers,
   encodeMembers,
   encodeMembersKey,
+  encodePeerKey,
   encodePortKey,
   encodeRangeKey,
   encodeSubnetKey,
@@ -70,6 +71,17 @@ const sabotages: [string, (dataPlane: DataPlane) => void, RegExp][] = [
       if (foreign) subnets.update(encodeSubnetKey({ vsid: contoso.vsids.first }), foreign);
     },
     /charged to domain 2|delivered to 2/,
+  ],
+  [
+    'a peer of a shared address at the other domain',
+    (dataPlane) => {
+      const peers = dataPlane.map('peers');
+      const key = (remote: string): Uint8Array =>
+        encodePeerKey({ local: addressBytes(SHARED), remote: addressBytes(remote) });
+      const foreign = peers.lookup(key(fabrikam.peers[0]));
+      if (foreign) peers.update(key(contoso.peers[0]), foreign);
+    },
+    /a frame for domain 1, \d+ delivered to 2/,
   ],
   [
     'a block of a shared address at the other domain',

@@ -3,6 +3,7 @@ import t from 'tap';
 import { type DomainEntries, domainEntries, domainMaps } from '../../src/encap/entries.ts';
 import {
   decodeExternal,
+  decodePeerKey,
   decodeSubnet,
   encodeExternalKey,
   encodeSubnet,
@@ -10,10 +11,10 @@ import {
 } from '../../src/encap/layout.generated.ts';
 import { encodeNvgre } from '../../src/encap/nvgre.ts';
 import { DomainTables } from '../../src/encap/tables.ts';
-import { addressBytes } from '../../src/policy/address.ts';
+import { addressBytes, addressFromBytes } from '../../src/policy/address.ts';
 import type { DomainPlan } from '../../src/policy/plan.ts';
 import { DataPlane, LINK_MACS } from './data-plane.ts';
-import { contoso, fabrikam, natOf, SHARED, tenantFrame } from './two-domains.ts';
+import { contoso, fabrikam, natOf, SHARED, SHARED6, tenantFrame } from './two-domains.ts';
 
 type Test = Parameters<typeof DataPlane.open>[0];
 type Entries = Record<string, string[]>;
@@ -112,6 +113,19 @@ t.test('the maps hold just the entries of the domains', async (t) => {
   for (const name of written) t.ok(content(dataPlane)[name]?.length, `${name} is not empty`);
 });
 
+t.test('peers of shared addresses have entries, those of whole ones need none', async (t) => {
+  const { entriesOf, ours } = setUp(t);
+  const locals = [...entriesOf(ours).peers.keys()].map((key) => {
+    const { local, remote } = decodePeerKey(Buffer.from(key, 'latin1'));
+    return [addressFromBytes(local), addressFromBytes(remote)];
+  });
+  t.ok(ours.nat?.peers.some(({ localAddress }) => localAddress === contoso.external));
+  t.same(
+    locals,
+    contoso.peers.map((remote) => [remote.includes(':') ? SHARED6 : SHARED, remote]),
+  );
+});
+
 t.test('applying the same again writes nothing', async (t) => {
   const { dataPlane, entriesOf, ours, theirs } = setUp(t);
   tamper(dataPlane);
@@ -153,7 +167,7 @@ t.test('a change writes the entries that differ, and no others', async (t) => {
 });
 
 t.test(
-  'a VSID or external address that moves to another domain stays with it, in either order',
+  'a VSID, external address or peer that moves to another domain stays with it, in either order',
   async (t) => {
     const moved = { vsid: 5002, address: contoso.external };
     for (const order of ['loser first', 'winner first']) {
@@ -174,6 +188,7 @@ t.test(
               { address: SHARED, portStart: contoso.block[0], portEnd: fabrikam.block[1] },
             ],
             prefixes: [contoso.prefix, fabrikam.prefix],
+            peers: [...natOf(contoso).peers, ...natOf(fabrikam).peers],
           },
         };
         const sequence = order === 'loser first' ? [loser, winner] : [winner, loser];
@@ -189,7 +204,7 @@ t.test(
         t.same(
           content(dataPlane),
           { ...contentOf(both), ...derivedOf(both) },
-          'blocks and prefixes too, and all else is as it should be',
+          'blocks, prefixes and peers too, and all else is as it should be',
         );
 
         t.comment('and the loser’s removal, also after a restart, does not take them');

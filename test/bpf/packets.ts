@@ -15,6 +15,7 @@ export const PROTOCOL = {
   udp: 17,
   ipv6Fragment: 44,
   gre: 47,
+  esp: 50,
   icmpv6: 58,
   sctp: 132,
 } as const;

@@ -57,7 +57,7 @@ export const VM_PORTS = {
 export type VmPortName = keyof typeof VM_PORTS;
 export const vmPortNames = Object.keys(VM_PORTS) as VmPortName[];
 
-/** Both domains have a block of them; nobody has the ports below 1024 and from 5000 on. */
+/** Both domains have a block of them, Fabrikam's with port 4500; nobody has the ports below 1024 and from 5000 on. */
 export const SHARED = '203.0.113.99';
 export const SHARED6 = '2001:db8:f::99';
 
@@ -74,6 +74,8 @@ export interface Domain {
   external6: string;
   /** Ports and identifiers that it has of the shared addresses, first and last. */
   block: readonly [number, number];
+  /** IKE peers at the shared addresses: one elsewhere of each family, and the other domain's whole address. */
+  peers: readonly [string, string, string];
   /** IPv6 prefix outside, and what it stands for inside. */
   prefix: { external: string; internal: string };
   /** IPv6 prefix that is routed as it is. */
@@ -91,6 +93,7 @@ export const contoso: Domain = {
   external: '203.0.113.10',
   external6: '2001:db8:f::10',
   block: [1024, 2499],
+  peers: ['198.51.100.50', '2001:db8::50', '203.0.113.20'],
   prefix: { external: '2001:db8:1::/48', internal: 'fd01:203:405::/48' }, // RFC 6296's own example
   routed: '2001:db8:a::/48',
   hostPa: HOST_PA,
@@ -104,6 +107,7 @@ export const fabrikam: Domain = {
   external: '203.0.113.20',
   external6: '2001:db8:f::20',
   block: [2500, 4999],
+  peers: ['198.51.100.60', '2001:db8::60', '203.0.113.10'],
   prefix: { external: '2001:db8:2:ff00::/56', internal: 'fd01:203:405:ff00::/56' },
   routed: '2001:db8:b:1::/64',
   hostPa: FOREIGN_PA,
@@ -266,8 +270,8 @@ const state = stateOf([
   }),
 ]);
 
-/** A whole address of each family, a block of the shared ones, and both kinds of prefixes. */
-export function natOf({ external, external6, block, prefix, routed }: Domain): NatPlan {
+/** A whole address of each family, a block of the shared ones, both kinds of prefixes, and peers of both kinds of addresses. */
+export function natOf({ external, external6, block, peers, prefix, routed }: Domain): NatPlan {
   const [portStart, portEnd] = block;
   return natPlan({
     externalAddresses: [
@@ -277,6 +281,14 @@ export function natOf({ external, external6, block, prefix, routed }: Domain): N
       { address: SHARED6, portStart, portEnd },
     ],
     prefixes: [prefix, { external: routed, internal: routed }],
+    peers: [
+      { localAddress: external },
+      ...peers.map((remoteAddress) => ({
+        localAddress: remoteAddress.includes(':') ? SHARED6 : SHARED,
+        remoteAddress,
+      })),
+      { localAddress: external6, remoteAddress: peers[1] },
+    ],
   });
 }
 

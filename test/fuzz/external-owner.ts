@@ -4,13 +4,23 @@ import { contoso, fabrikam, SHARED, SHARED6 } from '../bpf/two-domains.ts';
 
 const both = [contoso, fabrikam];
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+const pairKey = (local: Uint8Array, remote: Uint8Array): string => hex(local) + hex(remote);
 const whole = new Map(
   both.flatMap(({ handle, external, external6 }) =>
     [external, external6].map((address): [string, number] => [hex(addressBytes(address)), handle]),
   ),
 );
 const shared = new Set([SHARED, SHARED6].map((address) => hex(addressBytes(address))));
-const PROTOCOL = { icmp: 1, tcp: 6, udp: 17, fragment: 44, icmpv6: 58 } as const;
+const peers = new Map(
+  both.flatMap(({ handle, peers: own }) =>
+    own.map((remote): [string, number] => [
+      pairKey(addressBytes(remote.includes(':') ? SHARED6 : SHARED), addressBytes(remote)),
+      handle,
+    ]),
+  ),
+);
+const PROTOCOL = { icmp: 1, tcp: 6, udp: 17, fragment: 44, esp: 50, icmpv6: 58 } as const;
+const IKE_PORTS = [500, 4500];
 
 /** An IP header and where what it carries begins; undefined when the frame ends before. */
 interface Header {
@@ -56,10 +66,29 @@ function ownerOfPort(frame: Buffer, at: number): number {
   return both.find(({ block }) => block[0] <= port && port <= block[1])?.handle ?? 0;
 }
 
+/** What tells whose a packet is: where our port is in the frame, and both addresses. */
+interface Conversation {
+  protocol: number;
+  local: Buffer;
+  remote: Buffer;
+  port: number;
+}
+
+/** 0 when it is nobody's. */
+function ownerOf(frame: Buffer, { protocol, local, remote, port }: Conversation): number {
+  const peer = peers.get(pairKey(local, remote));
+  if (protocol === PROTOCOL.esp) return peer ?? 0;
+  const isIke =
+    protocol === PROTOCOL.udp && frame.length >= port + 2 && IKE_PORTS.includes(frame.readUInt16BE(port));
+  return (isIke ? peer : undefined) ?? ownerOfPort(frame, port);
+}
+
 /** The domain that a packet to a shared address is for: 0 when it is nobody's. */
-function ownerOfSession(frame: Buffer, { protocol, transport, isLater }: Header): number {
+function ownerOfSession(frame: Buffer, header: Header): number {
+  const { protocol, source, destination: local, transport, isLater } = header;
   if (isLater) return 0;
-  if (protocol === PROTOCOL.tcp || protocol === PROTOCOL.udp) return ownerOfPort(frame, transport + 2);
+  if (protocol === PROTOCOL.tcp || protocol === PROTOCOL.udp || protocol === PROTOCOL.esp)
+    return ownerOf(frame, { protocol, local, remote: source, port: transport + 2 });
   const isIpv6 = isIpv6Frame(frame);
   const type = frame[transport] ?? 255;
   if (isIpv6 ? type === 129 : type === 0 || type === 14) return ownerOfPort(frame, transport + 4);
@@ -67,7 +96,8 @@ function ownerOfSession(frame: Buffer, { protocol, transport, isLater }: Header)
   const quoted = headerAt(frame, transport + 8, isIpv6);
   if (quoted === undefined) return 0;
   const isIcmp = quoted.protocol === PROTOCOL.icmp || quoted.protocol === PROTOCOL.icmpv6;
-  return ownerOfPort(frame, quoted.transport + (isIcmp ? 4 : 0));
+  const port = quoted.transport + (isIcmp ? 4 : 0);
+  return ownerOf(frame, { protocol: quoted.protocol, local, remote: quoted.destination, port });
 }
 
 /** The domain whose context the frame's packet is for; 0 when it is nobody's. */

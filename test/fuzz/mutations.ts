@@ -88,6 +88,7 @@ const addresses = [
   ...Object.values(VM_PORTS).flatMap((port) => [...port.addresses]),
   ...both.flatMap((each) => [each.external, each.external6, each.hostPa, each.hostPa6, each.group]),
   ...[domains.SHARED, domains.SHARED6, domains.SHARED, domains.SHARED6],
+  ...both.flatMap(({ peers }) => [...peers]),
   ...both.flatMap(({ prefix, routed }) =>
     [prefix.external, prefix.internal, routed].map((text) => text.replace(/\/.*/, '9')),
   ),
@@ -111,8 +112,11 @@ const wordsOfInterest = [
   0, 1, 7, 8, 19, 20, 27, 28, 39, 40, 41, 60, 1400, 1458, 1500, 0x2000, 0x4000, 0x7fff, 0xffff,
 ];
 
-/** At the ends of blocks of shared addresses, and beside them. */
-const ports = both.flatMap(({ block }) => block.flatMap((end) => [end - 1, end, end, end + 1]));
+/** At the ends of blocks of shared addresses, and beside them; of IKE. */
+const ports = [
+  ...both.flatMap(({ block }) => block.flatMap((end) => [end - 1, end, end, end + 1])),
+  ...[500, 500, 4500, 4500],
+];
 const icmpTypes = [0, 1, 2, 3, 4, 5, 8, 11, 12, 13, 14, 128, 129, 133, 135, 136];
 
 const isTunnel = (place: Place): boolean => place === 'provider' || place === 'vlan';

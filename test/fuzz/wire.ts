@@ -156,12 +156,17 @@ export class Wire {
     }
     const sources = this.#judge.map('sources');
     for (const own of UPLINK.own) sources.update(addressBytes(own.split('/')[0] ?? ''), word(0));
-    for (const { handle, vsids, external, external6, block, prefix, routed } of [
+    for (const { handle, vsids, external, external6, block, peers, prefix, routed } of [
       policy.contoso,
       policy.fabrikam,
     ]) {
       for (const vsid of Object.values(vsids)) this.#judge.map('vsids').update(word(vsid), word(handle));
       for (const address of [external, external6]) sources.update(addressBytes(address), word(handle));
+      for (const peer of peers) {
+        const local = peer.includes(':') ? policy.SHARED6 : policy.SHARED;
+        const pair = Buffer.concat([local, peer].map(addressBytes));
+        this.#judge.map('peers').update(pair, word(handle));
+      }
       for (let port = block[0]; port <= block[1]; port++)
         this.#judge.map('ports').update(word(port), word(handle));
       for (const { bytes, length } of [prefix.external, routed].map(prefixBytes))

@@ -316,10 +316,11 @@ export class NatQuestions {
     );
   }
 
-  /** Any port may be that of a session, which lets everybody in. */
+  /** Any port may be that of a session, which lets everybody in, or every server that the VM has talked to: that is all of them. */
   #mayBeBound(model: NatModel, external: Endpoint): boolean {
     const owner = model.ownerOf(external);
-    return owner !== undefined && model.nats[owner]?.filtering.udp === 'endpointIndependent';
+    const nat = owner === undefined ? undefined : model.nats[owner];
+    return nat !== undefined && nat.filtering.udp !== 'addressAndPortDependent';
   }
 
   #word({ name }: Peer): string {

@@ -35,7 +35,7 @@ const FAMILIES = [4, 6] as const;
 type Family = (typeof FAMILIES)[number];
 const CAPACITY = {
   ...{ routingDomains: 8, lookupRecords: 256, customerRoutes: 64 },
-  ...{ externalAddresses: 64, ports: 64 },
+  ...{ externalAddresses: 64, siteConnections: 8, ports: 64 },
 };
 const { netns, port: sorterPort } = sorterNames(INSTANCE);
 const NOBODYS = 5000;

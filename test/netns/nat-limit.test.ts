@@ -6,7 +6,9 @@ import { natUse } from '../../src/nat/refusals.ts';
 import type { PortMappingPlan } from '../../src/policy/plan.ts';
 import { at, ContextLab, hosts, REMOTE_PORT, VM_PORT } from '../lab/context-lab.ts';
 import { ask } from '../lab/echo.ts';
+import { Namespace } from '../lab/namespace.ts';
 import { natPlan } from '../lab/nat-plan.ts';
+import { UdpSocket } from '../lab/udp-socket.ts';
 import { until } from '../lab/until.ts';
 
 const { external, remotes, vms } = hosts.IPv4;
@@ -89,6 +91,25 @@ t.test('pings of the context itself have room of their own, and no more', async 
   ]);
   t.equal(pings.stdout.split('\n').filter((line) => line === 'yes').length, 64);
   t.equal(use().sessions, 64);
+});
+
+t.test('tunnels of the context have room of their own', async (t) => {
+  await context.become({ ...limited(20), peers: [{ localAddress: external, remoteAddress: remotes[0] }] });
+  await forgetSessions();
+  const inside = new Namespace(context.lab, context.netns);
+  const own = new UdpSocket(inside, 'ext', 4, 500, [], external);
+  const peers = Array.from(
+    { length: 80 },
+    (_, index) => new UdpSocket(context.outside, 'eth0', 4, 10_000 + index, [], remotes[0]),
+  );
+  await until('there is room', 2_000, async () => (await answered(`udp:${remote}`, 1)) === 1);
+  t.equal(await answered(`udp:${remote}`, 30), 19, 'a tenant at its limit');
+  const before = use().refused.limit;
+  for (const peer of peers) peer.send('in', external, 500);
+  t.equal(own.take().length, 80, 'hears of peers, of more than there is room for pings');
+  for (const index of peers.keys()) own.send('out', remotes[0], 20_000 + index);
+  t.equal(use().refused.limit, before, 'and speaks to peers');
+  t.equal(use().sessions, 20 + 2 * 80);
 });
 
 t.test('a limit of several buckets is never exceeded, and nearly reached', async (t) => {

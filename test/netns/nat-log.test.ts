@@ -46,7 +46,7 @@ const nat: NatPlan = {
       ...{ internalAddress: v4.vm, internalPort: 80 },
     },
   ],
-  ...{ prefixes: [], oneToOne: [], algs: [], hairpinning: 'external' },
+  ...{ prefixes: [], oneToOne: [], algs: [], hairpinning: 'external', peers: [], sitePrefixes: [] },
   timeouts: { icmp: 30, tcpEstablished: 7440, tcpTransient: 240, udp: 300 },
   filtering: { tcp: 'addressAndPortDependent', udp: 'addressAndPortDependent' },
 };

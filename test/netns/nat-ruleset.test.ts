@@ -129,6 +129,22 @@ const plans: Record<string, NatPlan | undefined> = {
     algs: ['ftp'],
     maxSessions: 1000,
   }),
+  'peers and sites': natPlan({
+    ...plan([A, B, A6]),
+    peers: [
+      { localAddress: A },
+      { localAddress: A, remoteAddress: C },
+      { localAddress: B, remoteAddress: C },
+      { localAddress: B, remoteAddress: '203.0.113.8' },
+      { localAddress: A6, remoteAddress: '2001:db8:9::7' },
+    ],
+    sitePrefixes: ['192.168.50.0/24', '192.168.51.0/24', '192.168.50.7/32', '203.0.113.7/32', 'fd00:50::/64'],
+  }),
+  'one peer less, and all that is outside as a site': natPlan({
+    ...plan([A, B, A6]),
+    peers: [{ localAddress: A, remoteAddress: C }, { localAddress: B }, { localAddress: A6 }],
+    sitePrefixes: ['0.0.0.0/0', '192.168.50.0/24'],
+  }),
   mappings: plan([A], mapping(), mapping({ protocol: 'udp', externalPort: 53, internalPort: 5353 })),
   'a mapping for one remote address': plan([A], mapping({ remotePrefix: '203.0.113.200/32' })),
   'mappings of one port for several remotes': plan(
@@ -261,6 +277,8 @@ t.test('what a hand has changed is found, and put right', async (t) => {
     filtering: { tcp: 'addressAndPortDependent', udp: 'endpointIndependent' },
     algs: ['ftp'],
     maxSessions: 1000,
+    peers: [{ localAddress: A, remoteAddress: C }],
+    sitePrefixes: ['192.168.50.0/24'],
   });
   applyNat(netns, RDID, policy);
   const right = meaning();
@@ -281,6 +299,20 @@ t.test('what a hand has changed is found, and put right', async (t) => {
       `the one-to-one translation ${B} : 10.1.1.13 was missing in the rules, or changed`,
     ],
     ['add element inet hnvgw routed { fd00::/8 }', 'the routed prefix fd00::/8 was in the rules'],
+    [
+      `delete element inet hnvgw peers { ${A} . ${C} }`,
+      `the IKE peer ${A} . ${C}/32 was missing in the rules, or changed`,
+    ],
+    [
+      'delete element inet hnvgw sites { 192.168.50.0/24 }',
+      'the prefix behind tunnels 192.168.50.0/24 was missing in the rules, or changed',
+    ],
+    ['add element inet hnvgw sites6 { fd00::/8 }', 'the prefix behind tunnels fd00::/8 was in the rules'],
+    ['flush chain inet hnvgw outward', '2 of the rules of the chain outward were missing or changed'],
+    [
+      'flush chain inet hnvgw own',
+      ...Array.from({ length: 3 }, () => 'a rule of the chain own was missing or changed'),
+    ],
     ['flush chain inet hnvgw shared', '2 of the rules of the chain shared were missing or changed'],
     ['flush chain inet hnvgw segments', '2 of the rules of the chain segments were missing or changed'],
     ['flush chain inet hnvgw hairpin', '4 of the rules of the chain hairpin were missing or changed'],

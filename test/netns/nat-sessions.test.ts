@@ -33,6 +33,8 @@ const plan: NatPlan = {
   filtering: { tcp: 'addressAndPortDependent', udp: 'addressAndPortDependent' },
   hairpinning: 'local',
   algs: [],
+  peers: [],
+  sitePrefixes: [],
 };
 
 /** By hand, so that the sessions are those of a ruleset of the kernel's, whatever hnvgw's is. */

@@ -6,6 +6,7 @@ import type { NatPlan } from '../../src/policy/plan.ts';
 
 const { icmp, icmpv6, tcp, udp } = PROTOCOL;
 const gre = 47;
+const esp = 50;
 const strict = { tcp: 'addressAndPortDependent', udp: 'addressAndPortDependent' } as const;
 
 const plan: NatPlan = {
@@ -40,6 +41,12 @@ const plan: NatPlan = {
   filtering: strict,
   hairpinning: 'local',
   algs: [],
+  peers: [
+    { localAddress: '198.51.100.1' },
+    { localAddress: '198.51.100.2', remoteAddress: '192.0.2.9' },
+    { localAddress: '2001:db8:e::1', remoteAddress: '2001:db8:9::9' },
+  ],
+  sitePrefixes: ['192.168.50.0/24', 'fd00:50::/64'],
 };
 const own = new Set(['10.254.0.2', 'fd00:254::2']);
 
@@ -53,6 +60,10 @@ function session(protocol: number, sent: string, answered: string, status = 0): 
   if (original === undefined || reply === undefined) throw new Error(sent);
   return { protocol, original, reply, status, id: 1, timeout: 1, key: () => Buffer.alloc(0) };
 }
+
+/** Untranslated. */
+const local = (protocol: number, sent: string, to: string): Session =>
+  session(protocol, `${sent} > ${to}`, `${to} > ${sent}`);
 
 type Case = [what: string, session: Session, isCovered: boolean, plan?: Partial<NatPlan>];
 
@@ -179,6 +190,39 @@ const cases: Case[] = [
     session(icmp, '203.0.113.5/7 > 198.51.100.3/7', '198.51.100.3/7 > 203.0.113.5/7'),
     false,
   ],
+  ['to a site', local(tcp, '10.0.0.1/1024', '192.168.50.9/443'), true],
+  ['from a site', local(tcp, '192.168.50.9/1024', '10.0.0.1/443'), true],
+  ['to a site, IPv6', local(tcp, 'fd00:2::1/1024', 'fd00:50::9/443'), true],
+  ['to a site that is gone', local(tcp, '10.0.0.1/1024', '192.168.50.9/443'), false, { sitePrefixes: [] }],
+  [
+    'to a site, from before the tunnel',
+    session(tcp, '10.0.0.1/1024 > 192.168.50.9/443', '192.168.50.9/443 > 198.51.100.1/1024'),
+    false,
+  ],
+  [
+    'from a site to the outside',
+    session(tcp, '192.168.50.9/1024 > 203.0.113.5/443', '203.0.113.5/443 > 198.51.100.1/1024'),
+    true,
+  ],
+  ['from a site by a mapping', into(tcp, '198.51.100.1/80', '10.0.0.8/8080', '192.168.50.9/4000'), true],
+  ['IKE under a whole address, with anybody', local(udp, '198.51.100.1/500', '192.0.2.9/500'), true],
+  ['ESP under a whole address', local(esp, '198.51.100.1/0', '192.0.2.9/0'), true],
+  [
+    'IKE under a whole address that has no peers',
+    local(udp, '198.51.100.1/500', '192.0.2.9/500'),
+    false,
+    { peers: [] },
+  ],
+  ['other UDP of the context', local(udp, '198.51.100.1/501', '192.0.2.9/500'), true, { peers: [] }],
+  ['IKE under a shared address', local(udp, '198.51.100.2/500', '192.0.2.9/500'), true],
+  ['IKE that the peer began, behind a NAT', local(udp, '192.0.2.9/61000', '198.51.100.2/4500'), true],
+  ['ESP under a shared address', local(esp, '198.51.100.2/0', '192.0.2.9/0'), true],
+  ['ESP that the peer began', local(esp, '192.0.2.9/0', '198.51.100.2/0'), true],
+  ['IKE under a shared address with another peer', local(udp, '198.51.100.2/500', '192.0.2.8/500'), false],
+  ['ESP under a shared address from another peer', local(esp, '192.0.2.8/0', '198.51.100.2/0'), false],
+  ['other UDP with a peer', local(udp, '198.51.100.2/501', '192.0.2.9/500'), false],
+  ['IKE of IPv6', local(udp, '2001:db8:e::1/500', '2001:db8:9::9/500'), true],
+  ['IKE of IPv6 with another peer', local(udp, '2001:db8:e::1/500', '2001:db8:9::8/500'), false],
   [
     'ping of the context from inside',
     session(icmp, '10.0.0.1/7 > 10.254.0.2/7', '10.254.0.2/7 > 10.0.0.1/7'),

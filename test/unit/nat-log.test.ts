@@ -213,7 +213,7 @@ t.test('blocks are recorded when domains get and lose them, and again in each ne
       portMappings: [],
       oneToOne: [],
     },
-    ...{ algs: [], hairpinning: 'external' as const },
+    ...{ algs: [], hairpinning: 'external' as const, peers: [], sitePrefixes: [] },
     timeouts: { icmp: 30, tcpEstablished: 7440, tcpTransient: 240, udp: 300 },
     filtering: { tcp: 'addressDependent' as const, udp: 'addressDependent' as const },
   });

@@ -37,8 +37,8 @@ t.test('without a policy nothing is translated and no address is the domain’s 
     natChanges(emptyNat, natState(undefined))
       .split('\n')
       .map((line) => line.split(' ').slice(0, 5).join(' ')),
-    ['reverse_path', 'segments', 'segments'].map((chain) => `add rule inet hnvgw ${chain}`),
-    'but sources are checked and segments clamped in every context alike',
+    ['reverse_path', 'segments', 'segments', 'outward'].map((chain) => `add rule inet hnvgw ${chain}`),
+    'but sources are checked and segments clamped in every context alike, and no site is to be kept apart',
   );
   t.same(wantedTables(RDID, undefined), new Map());
 });
@@ -184,6 +184,55 @@ t.test('elements go into the set and the map of their family', async (t) => {
       `add element inet hnvgw mappings { ${A} . tcp . 8080 . 0.0.0.0/0 : 10.1.1.12 . 80 }`,
       `add element inet hnvgw mappings6 { ${A6} . tcp . 8080 . ::/0 : fd00:1::12 . 80 }`,
     ],
+  );
+});
+
+t.test('peers are pairs of addresses, and who lets everybody in needs no other', async (t) => {
+  const policy = natPlan({
+    peers: [
+      { localAddress: A, remoteAddress: '203.0.113.7' },
+      { localAddress: A, remoteAddress: '203.0.113.8' },
+      { localAddress: A6, remoteAddress: '2001:db8:9::7' },
+      { localAddress: B },
+      { localAddress: B, remoteAddress: '203.0.113.7' },
+      { localAddress: B6 },
+    ],
+  });
+  t.same(elements(policy, 'peers'), [
+    [`${A} . 203.0.113.7/32`, ''],
+    [`${A} . 203.0.113.8/32`, ''],
+    [`${B} . 0.0.0.0/0`, ''],
+  ]);
+  t.same(elements(policy, 'peers6'), [
+    [`${A6} . 2001:db8:9::7/128`, ''],
+    [`${B6} . ::/0`, ''],
+  ]);
+});
+
+t.test('what is for a site leaves by no other way, of families that have sites', async (t) => {
+  const outward = (...sitePrefixes: string[]) => natState(natPlan({ sitePrefixes })).chains.get('outward');
+  const [of4, of6] = ['ip daddr @sites goto own', 'ip6 daddr @sites6 goto own'];
+  t.same(outward(), ['accept']);
+  t.same(outward('192.168.50.0/24'), [of4, 'accept']);
+  t.same(outward('fd00:50::/64'), [of6, 'accept']);
+  t.same(outward('192.168.50.0/24', 'fd00:50::/64'), [of4, of6, 'accept']);
+});
+
+t.test('a site prefix within another one is not said twice', async (t) => {
+  const sites = (...sitePrefixes: string[]) =>
+    (['sites', 'sites6'] as const)
+      .flatMap((set) => elements(natPlan({ sitePrefixes }), set))
+      .map(([key]) => key);
+  t.same(
+    sites(
+      '192.168.0.0/16',
+      '192.168.50.0/24',
+      '192.168.50.7/32',
+      '192.169.0.0/24',
+      'fd00::/8',
+      'fd00:50::/64',
+    ),
+    ['192.168.0.0/16', '192.169.0.0/24', 'fd00::/8'],
   );
 });
 

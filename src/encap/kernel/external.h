@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Whose public addresses are: whole ones, shared ones by port or ICMP identifier, and IPv6 prefixes, which
- * may stand for other ones inside (NPTv6).
+ * Whose public addresses are: whole ones, shared ones by port, ICMP identifier or IPsec peer, and IPv6
+ * prefixes, which may stand for other ones inside (NPTv6).
  */
 #ifndef HNV_EXTERNAL_H
 #define HNV_EXTERNAL_H
@@ -36,6 +36,14 @@ static __always_inline struct hnv_range *block_of(const __u8 *address, __be16 po
     return range && range->is_block ? range : NULL;
 }
 
+static __always_inline struct hnv_external *peer_of(const __u8 *local, const __u8 *remote) {
+    struct hnv_peer_key key;
+
+    __builtin_memcpy(key.local, local, HNV_ADDRESS_SIZE);
+    __builtin_memcpy(key.remote, remote, HNV_ADDRESS_SIZE);
+    return bpf_map_lookup_elem(&peers, &key);
+}
+
 static __always_inline struct hnv_range *prefix_of(const __u8 *address) {
     struct hnv_range_key key = {.prefix_length = 128};
     struct hnv_range *range;
@@ -56,6 +64,46 @@ static __always_inline struct hnv_translation *translation_of(__u32 domain, cons
 /* Whether anybody has a part of the address, or a prefix around it. */
 static __always_inline bool is_in_range(const struct __sk_buff *skb, const __u8 *address) {
     return is_shared(address) || (is_v6_frame(skb) && prefix_of(address));
+}
+
+/*
+ * Whose a packet to a shared address is, or one from there when it goes `outwards`; NULL with the reason set
+ * when it is nobody's. What an ICMP error quotes went the other way.
+ */
+static __always_inline struct hnv_external *holder_of(struct __sk_buff *skb, const struct session *session,
+                                                      int kind, bool outwards, int *reason) {
+    const __u8 *address = outwards ? session->source : session->destination;
+    const struct session *about = session;
+    struct session quoted = {};
+    struct hnv_external *peer;
+    struct hnv_range *range;
+    __be16 port = 0;
+    bool ipsec;
+
+    *reason = kind == SESSION_MALFORMED ? HNV_DROP_EXTERNAL_MALFORMED : HNV_DROP_EXTERNAL_PROTOCOL;
+    if (kind == SESSION_ERROR) {
+        *reason = HNV_DROP_EXTERNAL_QUOTE;
+        kind = read_session(skb, session->quote, session->end, &quoted);
+        outwards = !outwards;
+        about = &quoted;
+        if (!same_address(outwards ? quoted.source : quoted.destination, address))
+            return NULL;
+    }
+    ipsec = is_ipsec(about, kind, outwards);
+    if (ipsec) {
+        peer = peer_of(address, outwards ? about->destination : about->source);
+        if (peer)
+            return peer;
+        *reason = HNV_DROP_EXTERNAL_PEER;
+    }
+    if (!own_port(about, kind, outwards, &port))
+        return NULL;
+    range = block_of(address, port);
+    if (range)
+        return &range->owner;
+    if (!ipsec)
+        *reason = HNV_DROP_EXTERNAL_PORT;
+    return NULL;
 }
 
 /* Hands the packet to the context, addressed to the context's own MAC. */
@@ -119,10 +167,10 @@ static __always_inline bool has_block(__u32 ifindex, const __u8 *address) {
  */
 __noinline int leave(struct __sk_buff *skb, struct hnv_external_port *port) {
     struct session session = {};
+    struct hnv_external *holder;
     struct hnv_translation *to;
     struct hnv_range *range;
-    __be16 number = 0;
-    int kind;
+    int kind, reason;
 
     if (!port)
         return HNV_DROP_UNTRANSLATED;
@@ -130,10 +178,8 @@ __noinline int leave(struct __sk_buff *skb, struct hnv_external_port *port) {
     if (is_shared(session.source)) {
         if (kind == SESSION_LATER)
             return has_block(skb->ifindex, session.source) ? 0 : HNV_DROP_UNTRANSLATED;
-        if (session_port(skb, &session, kind, true, &number))
-            return HNV_DROP_UNTRANSLATED;
-        range = block_of(session.source, number);
-        return range && range->owner.domain == port->domain ? 0 : HNV_DROP_UNTRANSLATED;
+        holder = holder_of(skb, &session, kind, true, &reason);
+        return holder && holder->domain == port->domain ? 0 : HNV_DROP_UNTRANSLATED;
     }
     if (!is_v6_frame(skb))
         return HNV_DROP_UNTRANSLATED;

@@ -68,8 +68,9 @@ enum hnv_drop_reason {
     HNV_DROP_EXTERNAL_QUOTE = 48,
     HNV_DROP_EXTERNAL_FRAGMENT = 49,
     HNV_DROP_PREFIX_TRANSLATION = 50,
+    HNV_DROP_EXTERNAL_PEER = 51,
 };
-#define HNV_DROP_REASONS 51
+#define HNV_DROP_REASONS 52
 
 #define HNV_ADDRESS_SIZE 16
 #define HNV_MAC_SIZE 6
@@ -277,6 +278,12 @@ struct hnv_shared_address {
     __u32 known; /* 1: it has entries in `external_ranges` */
 };
 
+/* An IKE peer of a shared address: who speaks IKE or ESP with it is told by the peer, not by a port. */
+struct hnv_peer_key {
+    __u8 local[HNV_ADDRESS_SIZE];
+    __u8 remote[HNV_ADDRESS_SIZE];
+};
+
 /* By the ifindex of the root side of a context's external link. */
 enum hnv_external_port_flags {
     HNV_EXTERNAL_PORT_HAIRPIN_OUTSIDE = 1, /* also what is for an owned address goes to the uplink's router */
@@ -385,6 +392,7 @@ HNV_HASH(stations, hnv_port_key,
 HNV_HASH(wildcards, hnv_wildcard_key, hnv_wildcard);
 HNV_HASH(externals, hnv_external_key, hnv_external);
 HNV_HASH(shared_addresses, hnv_external_key, hnv_shared_address);
+HNV_HASH(peers, hnv_peer_key, hnv_external);
 HNV_HASH(external_ports, hnv_interface_key, hnv_external_port);
 HNV_HASH(uplinks, hnv_interface_key, hnv_uplink);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
  * What tells the sessions of a shared external address apart: ports of TCP and UDP, identifiers of ICMP
- * queries (RFC 5508 section 3), and of ICMP errors those of the packet that they quote.
+ * queries (RFC 5508 section 3), of IPsec the peer, and of ICMP errors those of the packet that they quote.
  */
 #ifndef HNV_SESSION_H
 #define HNV_SESSION_H
@@ -9,6 +9,8 @@
 #include "packet.h"
 
 #define ICMP_HEADER 8
+#define IKE_PORT 500
+#define IKE_NAT_PORT 4500 /* behind a NAT, and for ESP in UDP */
 
 enum session_kind {
     SESSION_MALFORMED,
@@ -53,6 +55,10 @@ struct transport_start {
             __be16 id;
             __be16 sequence;
         } icmp;
+        struct {
+            __be32 spi;
+            __be32 sequence;
+        } esp;
     };
 };
 
@@ -147,6 +153,9 @@ __noinline int read_session(struct __sk_buff *skb, __u32 at, __u32 end, struct s
         session->destination_port = transport.ports.destination;
         return SESSION_PORTS;
     }
+    if (session->protocol == IPPROTO_ESP)
+        return load(skb, session->quote, session->end, &transport, sizeof(transport.esp)) ? SESSION_OTHER
+                                                                                          : SESSION_MALFORMED;
     if (session->protocol != (v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP))
         return SESSION_OTHER;
     if (!load(skb, session->quote, session->end, &transport, sizeof(transport.icmp)))
@@ -164,23 +173,14 @@ static __always_inline bool own_port(const struct session *session, int kind, bo
     return true;
 }
 
-/* The same, of an ICMP error too: what it quotes went the other way. 0, or the reason why there is none. */
-static __always_inline int session_port(struct __sk_buff *skb, const struct session *session, int kind,
-                                        bool outwards, __be16 *port) {
-    struct session quoted = {};
+/* IKE (RFC 7296 section 2), ESP in UDP (RFC 3948), or ESP itself: the other side tells whose it is. */
+static __always_inline bool is_ipsec(const struct session *session, int kind, bool outwards) {
+    __be16 port = outwards ? session->source_port : session->destination_port;
 
-    if (own_port(session, kind, outwards, port))
-        return 0;
-    if (kind == SESSION_MALFORMED)
-        return HNV_DROP_EXTERNAL_MALFORMED;
-    if (kind != SESSION_ERROR)
-        return HNV_DROP_EXTERNAL_PROTOCOL;
-    kind = read_session(skb, session->quote, session->end, &quoted);
-    if (!own_port(&quoted, kind, !outwards, port) ||
-        !same_address(outwards ? quoted.destination : quoted.source,
-                      outwards ? session->source : session->destination))
-        return HNV_DROP_EXTERNAL_QUOTE;
-    return 0;
+    if (session->protocol == IPPROTO_ESP)
+        return kind == SESSION_OTHER;
+    return session->protocol == IPPROTO_UDP && kind == SESSION_PORTS &&
+           (port == bpf_htons(IKE_PORT) || port == bpf_htons(IKE_NAT_PORT));
 }
 
 #endif

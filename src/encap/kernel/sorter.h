@@ -50,10 +50,8 @@ static __always_inline int sort(struct __sk_buff *skb, __u32 charged) {
 /* From the sorter: whose the first fragment is, is noted for the others. */
 static __always_inline int from_sorter(struct __sk_buff *skb) {
     struct hnv_fragmented_key key = {};
-    struct hnv_external *noted, owner;
+    struct hnv_external *noted, *holder, owner;
     struct session session = {};
-    struct hnv_range *range;
-    __be16 port = 0;
     int kind, reason;
 
     kind = is_ip(skb) ? read_session(skb, ETH_HLEN, skb->len, &session) : SESSION_MALFORMED;
@@ -72,16 +70,15 @@ static __always_inline int from_sorter(struct __sk_buff *skb) {
             bpf_map_delete_elem(&fragmented, &key);
         return deliver(skb, &owner);
     }
-    reason = session_port(skb, &session, kind, false, &port);
-    range = reason ? NULL : block_of(session.destination, port);
-    if (!range) {
+    holder = holder_of(skb, &session, kind, false, &reason);
+    if (!holder) {
         /* The identifier may have been another packet's, whose end is lost. */
         bpf_map_delete_elem(&fragmented, &key);
-        return drop(skb, 0, reason ? reason : HNV_DROP_EXTERNAL_PORT);
+        return drop(skb, 0, reason);
     }
     if (session.fragment)
-        bpf_map_update_elem(&fragmented, &key, &range->owner, BPF_ANY);
-    return deliver(skb, &range->owner);
+        bpf_map_update_elem(&fragmented, &key, holder, BPF_ANY);
+    return deliver(skb, holder);
 }
 
 #endif

@@ -55,8 +55,8 @@ static __always_inline int answer_echo(struct __sk_buff *skb, __u32 charged) {
 /* A packet for a shared address, or one of a prefix; `charged` is the domain that it comes from. */
 static __noinline int to_range(struct __sk_buff *skb, __u32 charged) {
     struct session session = {};
+    struct hnv_external *holder;
     struct hnv_range *range;
-    __be16 port = 0;
     int kind, reason;
 
     kind = read_session(skb, ETH_HLEN, skb->len, &session);
@@ -72,11 +72,8 @@ static __noinline int to_range(struct __sk_buff *skb, __u32 charged) {
         return sort(skb, charged);
     if (kind == SESSION_QUERY)
         return answer_echo(skb, charged);
-    reason = session_port(skb, &session, kind, false, &port);
-    if (reason)
-        return drop(skb, charged, reason);
-    range = block_of(session.destination, port);
-    return range ? deliver(skb, &range->owner) : drop(skb, charged, HNV_DROP_EXTERNAL_PORT);
+    holder = holder_of(skb, &session, kind, false, &reason);
+    return holder ? deliver(skb, holder) : drop(skb, charged, reason);
 }
 
 /* From a context's external link. */

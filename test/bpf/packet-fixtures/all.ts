@@ -2,6 +2,7 @@
 import type { Fixture } from './fixture.ts';
 import { forwarding } from './forwarding.ts';
 import { neighbours } from './neighbours.ts';
+import { peers } from './peers.ts';
 import { prefixes } from './prefixes.ts';
 import { provider } from './provider.ts';
 import { router } from './router.ts';
@@ -15,5 +16,6 @@ export const fixtures: readonly Fixture[] = [
   ...neighbours,
   ...uplinks,
   ...sharedAddresses,
+  ...peers,
   ...prefixes,
 ];

@@ -71,6 +71,10 @@ export function tcpPacket(source: string, destination: string, ports: Ports): Bu
   const payload = tcpBetween(source, destination, pattern(24), ports);
   return datagram(source, destination, { payload, protocol: PROTOCOL.tcp });
 }
+/** ESP as it is on the wire: SPI, sequence number, and what only the peers can read. */
+export function espPacket(source: string, destination: string): Buffer {
+  return datagram(source, destination, { payload: pattern(40), protocol: PROTOCOL.esp });
+}
 /** An ICMP message of the family of the addresses. */
 export function icmpPacket(
   source: string,
@@ -99,18 +103,20 @@ export interface Fragment {
   data: Uint8Array;
   ttl?: number;
   id?: number;
+  protocol?: number;
 }
 
-/** One fragment of a packet of UDP, which has `data` of it from byte `offset` on. */
+/** One fragment of a packet, of UDP when nothing else is said, which has `data` of it from byte `offset` on. */
 export function fragmentPacket(
   source: string,
   destination: string,
-  { offset, more, data, ttl = 64, id = 0x1234 }: Fragment,
+  { offset, more, data, ttl = 64, id = 0x1234, protocol = PROTOCOL.udp }: Fragment,
 ): Buffer {
   if (!source.includes(':')) {
     const fields = {
       source,
       destination,
+      protocol,
       fragmentOffset: offset / 8,
       moreFragments: more,
       payload: data,
@@ -120,7 +126,7 @@ export function fragmentPacket(
     return Buffer.from(encodeIpv4(ipv4(fields)));
   }
   const header = Buffer.concat([
-    Buffer.of(PROTOCOL.udp, 0),
+    Buffer.of(protocol, 0),
     word(offset | (more ? 1 : 0)),
     Buffer.of(0, 0),
     word(id),

@@ -108,7 +108,7 @@ for (const family of [4, 6] as const) {
   );
   const badCode = icmpPacket(outside, shared, [family === 4 ? 8 : 128, 1, 1]);
   at(INWARDS, name('a ping with a code'), badCode, nobody('external-protocol'));
-  for (const protocol of [PROTOCOL.sctp, PROTOCOL.gre, 50, 0])
+  for (const protocol of [PROTOCOL.sctp, PROTOCOL.gre, 51, 0])
     at(
       INWARDS,
       name(`protocol ${protocol}`),
