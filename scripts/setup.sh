@@ -5,12 +5,13 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 PATH="$PWD/node_modules/.bin:$PATH"
 
-# What the product runs on, what the build needs, and the independent implementations that the tests talk to.
-RUNTIME=(libbpf1 libnftables1 nftables iproute2)
+# What the product runs on, what the build needs, and the independent implementations that the tests talk to. strongSwan: its
+# daemon, AES and all that is OpenSSL's, ESP in userspace.
+RUNTIME=(libbpf1 libnftables1 nftables iproute2 charon-systemd libstrongswan-standard-plugins libcharon-extra-plugins)
 BUILD=(clang llvm libbpf-dev linux-libc-dev bpftool clang-format)
 # keepalived comes without a configuration, and its service does not start without one; dnsmasq-base has no service.
-PEERS=(openvswitch-switch dnsmasq-base busybox keepalived tshark tcpdump iperf3 conntrack curl ethtool traceroute iputils-ping
-  iputils-arping procps util-linux)
+PEERS=(openvswitch-switch dnsmasq-base busybox-static keepalived strongswan-swanctl tshark tcpdump iperf3 conntrack curl ethtool
+  traceroute iputils-ping iputils-arping procps util-linux)
 
 missing=()
 for package in "${RUNTIME[@]}" "${BUILD[@]}" "${PEERS[@]}"; do
@@ -22,6 +23,10 @@ if [ ${#missing[@]} -gt 0 ]; then
   export DEBIAN_FRONTEND=noninteractive
   apt-get update -qq
   apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+  # Its package starts an IKE daemon for the machine, which nobody has asked for: hnvgw starts its own. One that was there is left.
+  if [[ " ${missing[*]} " == *' charon-systemd '* && -d /run/systemd/system ]]; then
+    systemctl disable --now --quiet strongswan.service
+  fi
 fi
 
 # npm writes node_modules/.package-lock.json last, so its age tells whether the last install was finished and is current.

@@ -1,9 +1,9 @@
 /**
- * Runs a program to its end, fed from a file in memory and read from others. Not by node's spawn(), which forks: to copy the
- * page tables of a process of some hundred megabytes takes longer than `ip` takes for its work. posix_spawn(3) lends the
- * program the memory until it has its own.
+ * Runs a program to its end, fed from a file in memory and read from others; or starts one that outlives this process. Not by node's
+ * spawn(), which forks: to copy the page tables of a process of some hundred megabytes takes longer than `ip` takes for its
+ * work. posix_spawn(3) lends the program the memory until it has its own.
  */
-import { closeSync, fstatSync, readSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
 import koffi from 'koffi';
 import { HnvError } from '../errors.ts';
 import { ownTurn } from '../own-turn.ts';
@@ -34,6 +34,10 @@ const actionsDestroy = prepare<(actions: Uint8Array) => number>(
 const addDup2 = prepare<(actions: Uint8Array, fd: number, as: number) => number>(
   'int posix_spawn_file_actions_adddup2(void *actions, int fd, int as)',
 );
+/** Of glibc since 2.34. */
+const addCloseFrom = prepare<(actions: Uint8Array, first: number) => number>(
+  'int posix_spawn_file_actions_addclosefrom_np(void *actions, int first)',
+);
 const attributesInit = prepare<(attributes: Uint8Array) => number>(
   'int posix_spawnattr_init(void *attributes)',
 );
@@ -43,7 +47,13 @@ const setFlags = prepare<(attributes: Uint8Array, flags: number) => number>(
 const setDefaultSignals = prepare<(attributes: Uint8Array, signals: Uint8Array) => number>(
   'int posix_spawnattr_setsigdefault(void *attributes, const void *signals)',
 );
+const fcntl = libc.func('int fcntl(int fd, int command, int argument)') as unknown as (
+  fd: number,
+  command: number,
+  argument: number,
+) => number;
 const waitpid = libc.func('int waitpid(int pid, _Out_ int *status, int options)') as unknown as {
+  (pid: number, status: [number], options: number): number;
   async(
     pid: number,
     status: [number],
@@ -55,6 +65,11 @@ const waitpid = libc.func('int waitpid(int pid, _Out_ int *status, int options)'
 const MFD_CLOEXEC = 1;
 const POSIX_SPAWN_SETSIGDEF = 4;
 const POSIX_SPAWN_SETSIGMASK = 8;
+const POSIX_SPAWN_SETSID = 0x80;
+const MFD_ALLOW_SEALING = 2;
+const F_ADD_SEALS = 1033;
+const F_SEAL_GROW = 4;
+const WNOHANG = 1;
 /** More than glibc's structures have on any architecture. */
 const STRUCTURE = 1024;
 const SIGNAL_SET = 128;
@@ -64,10 +79,12 @@ const AT_ONCE = 3;
 const INTERRUPTIONS = 20;
 
 /** What node leaves otherwise than a program expects it, SIGPIPE above all, is as it should be; no signal is blocked. */
-const attributes = Buffer.alloc(STRUCTURE);
-attributesInit(attributes);
-setDefaultSignals(attributes, Buffer.alloc(SIGNAL_SET, 0xff));
-setFlags(attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+const ownAttributes = spawnAttributes(POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+const detachedAttributes = spawnAttributes(
+  POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSID,
+);
+/** What is kept of the messages of a program that goes on, bytes. */
+const FIRST_WORDS = 16_384;
 
 let running = 0;
 const waiting: (() => void)[] = [];
@@ -109,8 +126,52 @@ export async function runProgram(
   }
 }
 
-function memoryFile(): number {
-  const fd = memfd_create('hnvgw', MFD_CLOEXEC);
+/** A program that goes on when this process ends. */
+export interface Detached {
+  pid: number;
+  /** The first 16 KiB of what it has written to its standard error so far. */
+  firstWords(): string;
+  /** Ends the reading; nothing changes for the program. */
+  release(): void;
+}
+
+/**
+ * Starts a program in a session of its own, with nothing of this process but the standard error, which goes to a file in
+ * memory that cannot grow; throws HNV_INTERNAL when it cannot be started. Who starts it reaps it, see reap().
+ */
+export function startDetached(
+  file: string,
+  args: readonly string[],
+  environment: Readonly<Record<string, string>>,
+  within: <T>(start: () => T) => T,
+): Detached {
+  const nothing = openSync('/dev/null', 'r+');
+  const words = memoryFile(MFD_ALLOW_SEALING);
+  try {
+    ftruncateSync(words, FIRST_WORDS);
+    if (fcntl(words, F_ADD_SEALS, F_SEAL_GROW) !== 0)
+      throw new HnvError('HNV_INTERNAL', `fcntl: ${errnoText(koffi.errno())}`);
+    const pid = within(() => start(file, args, [nothing, nothing, words], environment, detachedAttributes));
+    return {
+      pid,
+      firstWords: () => contentOf(words).replace(/\0.*/s, ''),
+      release: () => closeSync(words),
+    };
+  } catch (error) {
+    closeSync(words);
+    throw error;
+  } finally {
+    closeSync(nothing);
+  }
+}
+
+/** Takes a child of this process that has ended from the kernel's table; nothing happens when it goes on or is none. */
+export function reap(pid: number): void {
+  waitpid(pid, [0], WNOHANG);
+}
+
+function memoryFile(flags = 0): number {
+  const fd = memfd_create('hnvgw', MFD_CLOEXEC | flags);
   if (fd < 0) throw new HnvError('HNV_INTERNAL', `memfd_create: ${errnoText(koffi.errno())}`);
   return fd;
 }
@@ -127,12 +188,20 @@ function contentOf(fd: number): string {
 }
 
 /** Its process id. `files` become its first descriptors, and it has no others. */
-function start(file: string, args: readonly string[], files: readonly number[]): number {
-  const environment = Object.entries(process.env).map(([name, value]) => `${name}=${value}`);
+function start(
+  file: string,
+  args: readonly string[],
+  files: readonly number[],
+  variables: Readonly<Record<string, string | undefined>> = process.env,
+  attributes: Uint8Array = ownAttributes,
+): number {
+  const environment = Object.entries(variables).map(([name, value]) => `${name}=${value}`);
   const actions = Buffer.alloc(STRUCTURE);
   actionsInit(actions);
   try {
     for (const [as, fd] of files.entries()) addDup2(actions, fd, as);
+    // Those that this process was given itself, by a shell or systemd, go on to every program.
+    addCloseFrom(actions, files.length);
     const pid: [number] = [0];
     const errno = posix_spawnp(pid, file, actions, attributes, [file, ...args, null], [...environment, null]);
     if (errno !== 0)
@@ -141,6 +210,14 @@ function start(file: string, args: readonly string[], files: readonly number[]):
   } finally {
     actionsDestroy(actions);
   }
+}
+
+function spawnAttributes(flags: number): Uint8Array {
+  const attributes = Buffer.alloc(STRUCTURE);
+  attributesInit(attributes);
+  setDefaultSignals(attributes, Buffer.alloc(SIGNAL_SET, 0xff));
+  setFlags(attributes, flags);
+  return attributes;
 }
 
 /** Its exit status, when it has ended; a thread of the pool waits for that. */

@@ -1,8 +1,10 @@
 import { execFileSync } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { gunzipSync } from 'node:zlib';
 import t from 'tap';
 import { ensureBpffs } from '../../src/linux/bpffs.ts';
 import { type KernelFeature, probeFeatures, requireFeatures } from '../../src/linux/features.ts';
+import { ipsecEngine } from '../../src/s2s/engine.ts';
 
 ensureBpffs();
 
@@ -31,10 +33,35 @@ t.test('what is found in the kernel’s BTF is what bpftool reads there', async 
   if (functions || !modules) t.equal(present.get('conntrack lookup from eBPF'), functions);
 });
 
+t.test(
+  'what is found of IPsec is what the kernel was built with',
+  { skip: existsSync('/proc/config.gz') ? false : 'this kernel does not tell' },
+  async (t) => {
+    const config = gunzipSync(readFileSync('/proc/config.gz')).toString();
+    const builtIn = (...names: string[]): boolean =>
+      names.every((name) => new RegExp(`^CONFIG_${name}=y$`, 'm').test(config));
+    const absent = (...names: string[]): boolean =>
+      names.some((name) => !new RegExp(`^CONFIG_${name}=[ym]$`, 'm').test(config));
+    const present = new Map(probeFeatures().map((feature) => [feature.name, feature.present]));
+    // A module may be there or not.
+    const parts = {
+      'ESP with AES-GCM': ['INET_ESP', 'INET6_ESP', 'CRYPTO_GCM'],
+      'xfrm interfaces': ['XFRM_INTERFACE'],
+    };
+    for (const [name, needed] of Object.entries(parts)) {
+      if (builtIn(...needed)) t.equal(present.get(name), true, name);
+      if (absent(...needed)) t.equal(present.get(name), false, name);
+    }
+    const isKernel = present.get('ESP with AES-GCM') === true && present.get('xfrm interfaces') === true;
+    t.equal(ipsecEngine(), isKernel ? 'kernel' : 'userspace');
+  },
+);
+
 t.test('probing leaves nothing behind', async (t) => {
   const remains = (): string[] => [
     execFileSync('tc', ['qdisc', 'show', 'dev', 'lo'], { encoding: 'utf8' }),
     execFileSync('nft', ['list', 'tables'], { encoding: 'utf8' }),
+    execFileSync('ip', ['xfrm', 'state'], { encoding: 'utf8' }),
     String(readdirSync('/proc/self/fd').length),
   ];
   const before = remains();
