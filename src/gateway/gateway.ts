@@ -1,5 +1,11 @@
 /** The gateway role: a routing context for each routing domain that has a gateway here. */
-import type { NatSession, NatSessionFilter, NatUse } from '../api/operations.ts';
+import type {
+  NatSession,
+  NatSessionFilter,
+  NatUse,
+  SiteConnectionLive,
+  SiteConnectionState,
+} from '../api/operations.ts';
 import type { GatewayConfig } from '../config/config.ts';
 import type { ContextAttachment, DomainAttachments } from '../encap/entries.ts';
 import { heldExternals } from '../encap/held-externals.ts';
@@ -20,6 +26,8 @@ import { externalAddressesOf } from '../policy/external-addresses.ts';
 import { isWhole } from '../policy/external-shares.ts';
 import type { ContextPlan, DomainPlan, NatPlan } from '../policy/plan.ts';
 import type { DesiredState, DomainState } from '../policy/state.ts';
+import { SiteTunnels } from '../s2s/site-tunnels.ts';
+import { resourcePath } from '../store/resource-path.ts';
 import { Contexts } from './contexts.ts';
 import { ExternalLeases, type Externals } from './external-leases.ts';
 import { FragmentSorter } from './fragment-sorter.ts';
@@ -31,6 +39,7 @@ export function runGateway(config: GatewayConfig): Promise<void> {
     name: 'gateway',
     uplink: config.uplink.interface,
     watchesAllLinks: false,
+    allowsWeakAlgorithms: config.ipsec.allowWeakAlgorithms,
     create: (parts) => new GatewayRole(parts, config),
   });
 }
@@ -57,6 +66,7 @@ class GatewayRole implements Role {
   readonly #sorter: FragmentSorter;
   readonly #natLog: NatLog | undefined;
   readonly #leases: ExternalLeases;
+  readonly #tunnels: SiteTunnels;
   readonly #sessionLists = new SessionLists();
   readonly #applied = new Map<string, Applied>();
 
@@ -68,13 +78,18 @@ class GatewayRole implements Role {
     this.#sorter = new FragmentSorter(config.instance, parts.core);
     this.#natLog = config.natLog === undefined ? undefined : new NatLog(config.natLog);
     this.#leases = new ExternalLeases(this.#natLog);
+    this.#tunnels = new SiteTunnels(config.instance, (rdid, name, what, reason) =>
+      parts.events.add({
+        ...{ type: 'siteConnection', routingDomainId: rdid, what, reason },
+        path: resourcePath({ kind: 'siteConnection', rdid, id: name }),
+      }),
+    );
   }
 
   compile(domain: DomainState, state: DesiredState): DomainPlan {
+    const { providerAddresses, allowsWeakAlgorithms } = state;
     const { uplinkAddresses } = this.#parts.links;
-    return compileDomain(domain, {
-      ...{ providerAddresses: state.providerAddresses, uplinkAddresses, ...NO_PORTS },
-    });
+    return compileDomain(domain, { providerAddresses, allowsWeakAlgorithms, uplinkAddresses, ...NO_PORTS });
   }
 
   async attach(
@@ -108,6 +123,8 @@ class GatewayRole implements Role {
     const { plan: nat, blockedUntil } = this.#leases.claim(plan.rdid, plan.nat);
     plan.nat = nat;
     if (blockedUntil === undefined) return;
+    const granted = new Set(nat.externalAddresses.map(({ address }) => address));
+    plan.siteConnections = plan.siteConnections.filter(({ localAddress }) => granted.has(localAddress));
     outcome.pending.push(
       'NAT waits until sessions of the last owner of an external address have been ended.',
     );
@@ -148,10 +165,20 @@ class GatewayRole implements Role {
   }
 
   async settle(
-    { rdid, context, nat }: DomainPlan,
+    { rdid, context, nat, siteConnections: plans }: DomainPlan,
     _attachments: DomainAttachments,
     troubles: Trouble[],
   ): Promise<void> {
+    if (context !== undefined && this.#applied.has(rdid)) {
+      try {
+        const { netns } = this.#contexts.names(rdid);
+        const { addresses } = context;
+        const externalMtu = this.#parts.links.uplink?.mtu ?? 0;
+        troubles.push(...(await this.#tunnels.apply(rdid, { netns, plans, externalMtu, addresses })));
+      } catch (error) {
+        troubles.push({ kind: 'siteConnection', error });
+      }
+    }
     try {
       if (context === undefined) await this.remove(rdid);
       else {
@@ -186,6 +213,9 @@ class GatewayRole implements Role {
     return [
       ...context.map((text) => ({ rdid, kind: 'gateway', text: `${netns}: ${text}` }) as const),
       ...nat.map((text) => ({ rdid, kind: 'nat', text: `${netns}: ${text}` }) as const),
+      ...this.#tunnels
+        .inspect(rdid)
+        .map((text) => ({ rdid, kind: 'siteConnection', text: `${netns}: ${text}` }) as const),
     ];
   }
 
@@ -213,7 +243,9 @@ class GatewayRole implements Role {
     await this.#solicited.set(rdid, []);
     await this.#sorter.set(rdid, false);
     await this.#natLog?.end(rdid);
-    await this.#removeContext(this.#contexts.names(rdid).netns);
+    const { netns } = this.#contexts.names(rdid);
+    await this.#tunnels.remove(rdid, netns);
+    await this.#removeContext(netns);
     this.#leases.keepOnly(rdid, NO_EXTERNALS);
   }
 
@@ -223,6 +255,7 @@ class GatewayRole implements Role {
 
   async removeOrphans(state: DesiredState): Promise<void> {
     const names = new Set([...state.domains.keys()].map((rdid) => this.#contexts.names(rdid).netns));
+    await this.#tunnels.keepOnly(names);
     const orphans = this.#contexts.present().filter((netns) => !names.has(netns));
     await Promise.all(orphans.map((netns) => this.#removeContext(netns)));
     this.#adoptExternals(state);
@@ -279,6 +312,14 @@ class GatewayRole implements Role {
     return this.#sessionLists.of(netns, this.#applied.get(rdid)?.nat, filter);
   }
 
+  siteConnections(rdid: string): ReadonlyMap<string, SiteConnectionState> {
+    return this.#tunnels.states(rdid);
+  }
+
+  siteConnection(rdid: string, name: string): Promise<SiteConnectionLive | undefined> {
+    return this.#tunnels.live(rdid, name);
+  }
+
   learningCounts(): undefined {
     return undefined;
   }
@@ -288,7 +329,8 @@ class GatewayRole implements Role {
   }
 
   async close(): Promise<void> {
-    // Contexts go on.
+    // Contexts go on, and tunnels.
+    this.#tunnels.close();
     await this.#natLog?.close();
   }
 }

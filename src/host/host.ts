@@ -1,5 +1,5 @@
 /** The host role: VMs of this machine in the virtual subnets that their ports name. */
-import type { LearningCounts } from '../api/operations.ts';
+import type { LearningCounts, SiteConnectionState } from '../api/operations.ts';
 import type { HostConfig } from '../config/config.ts';
 import type { DomainAttachments } from '../encap/entries.ts';
 import { LearnedAddresses } from '../encap/learned-addresses.ts';
@@ -19,6 +19,8 @@ export function runHost(config: HostConfig): Promise<void> {
   return runNode(config, {
     name: 'host',
     watchesAllLinks: true,
+    // It makes no tunnels; what their proposals may be is the gateways' to say.
+    allowsWeakAlgorithms: true,
     create: (parts) => new HostRole(parts, config.learning),
   });
 }
@@ -62,6 +64,10 @@ class HostRole implements Role {
     if (gateway !== undefined)
       plan.pending.push('This node is a host: gateways are for nodes that run as gateways.');
     if (nat !== undefined) plan.pending.push('This node is a host: NAT is for nodes that run as gateways.');
+    if (domain.siteConnections.size > 0)
+      plan.pending.push('This node is a host: site connections are for nodes that run as gateways.');
+    if (domain.siteConnections.size > 0)
+      plan.pending.push('This node is a host: site connections are for nodes that run as gateways.');
     return plan;
   }
 
@@ -127,6 +133,14 @@ class HostRole implements Role {
   }
 
   natSessions(): undefined {
+    return undefined;
+  }
+
+  siteConnections(): ReadonlyMap<string, SiteConnectionState> {
+    return new Map();
+  }
+
+  async siteConnection(): Promise<undefined> {
     return undefined;
   }
 

@@ -68,6 +68,8 @@ export function entryOwner(domain: DomainState, map: DomainMap, key: string, val
     case 'external_ranges':
     case 'translations':
       return { kind: 'nat' };
+    case 'peers':
+      return { kind: 'siteConnection' };
     case 'port_addresses':
       return portOf(decodePortAddressKey(bytes).ifindex, domain);
     case 'ports_by_link':

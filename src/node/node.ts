@@ -13,7 +13,7 @@ import { openStore } from '../store/sqlite.ts';
 import type { Store } from '../store/store.ts';
 import { programVersion } from '../version.ts';
 import { Drift } from './drift.ts';
-import { Journal } from './journal.ts';
+import { type EventSink, Journal } from './journal.ts';
 import { LinkWatch } from './link-watch.ts';
 import { NodeLinks } from './node-links.ts';
 import { NodeStatuses } from './node-statuses.ts';
@@ -30,6 +30,7 @@ export interface NodeParts {
   readonly links: NodeLinks;
   readonly watch: LinkWatch;
   readonly log: Logger;
+  readonly events: EventSink;
   /** Has a domain taken up again though the store has not changed. */
   readonly again: (rdid: string) => void;
 }
@@ -40,6 +41,8 @@ export interface RoleDescription {
   readonly uplink?: string;
   /** Whether every interface of the machine may matter to the role, and not the node's own alone. */
   readonly watchesAllLinks: boolean;
+  /** Whether site connections with broken algorithms are taken. */
+  readonly allowsWeakAlgorithms: boolean;
   readonly create: (parts: NodeParts) => Role;
 }
 
@@ -72,7 +75,10 @@ export async function runNode(config: Config, description: RoleDescription): Pro
   requireFeatures(features);
   for (const { name, present, note } of features) if (!present) log.warn({ feature: name }, note);
 
-  const store = await openStore({ path: config.store.path, capacity: config.capacity, audit: config.audit });
+  const store = await openStore({
+    ...{ path: config.store.path, capacity: config.capacity, audit: config.audit },
+    allowsWeakAlgorithms: description.allowsWeakAlgorithms,
+  });
   const journal = new Journal(store);
   const core = EncapCore.open(config.instance, config.capacity);
   const drops = new DropSamples(core.map('drop_samples'));
@@ -90,7 +96,7 @@ export async function runNode(config: Config, description: RoleDescription): Pro
     },
   });
   const again = (rdid: string): void => sequencer.again(rdid);
-  const role = description.create({ store, core, links, watch, log, again });
+  const role = description.create({ store, core, links, watch, log, events: journal, again });
   const tables = new DomainTables((name) => core.map(name));
   const groups = new ProviderGroups((memberships) => links.applyGroups(memberships));
   const reconciler = new Reconciler(tables, role, groups);

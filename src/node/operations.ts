@@ -22,6 +22,7 @@ import type { NodeLinks } from './node-links.ts';
 import { findProblems } from './problems.ts';
 import type { Role } from './role.ts';
 import type { Sequencer } from './sequencer.ts';
+import { tunnelStatus } from './tunnel-status.ts';
 
 export interface OperationsSources {
   store: Store;
@@ -43,12 +44,17 @@ export interface OperationsSources {
   apiWarning: () => string | undefined;
 }
 
-/** How often a provider address or a port that is on its way is looked at. */
+/** How often a provider address, a port or a tunnel that is on its way is looked at. */
 const POLL_MS = 50;
 
 /** Kinds that ask for more than table entries: these alone wait when the role has no context for them (yet). */
-const CONTEXT_KIND_NAMES = ['gateway', 'nat'] as const;
-const CONTEXT_KINDS: ReadonlySet<string> = new Set(CONTEXT_KIND_NAMES);
+const CONTEXT_KINDS: ReadonlySet<string> = new Set(['gateway', 'nat', 'siteConnection']);
+
+/** Whether a sentence of the plan's `pending` says why the resource waits: one about a site connection is about no other resource. */
+function concerns(reason: string, { kind, id }: ResourceKey): boolean {
+  const [, name] = /^Site connection (\S+) waits /.exec(reason) ?? [];
+  return name === undefined || (kind === 'siteConnection' && id === name);
+}
 
 /** Of the store's file, and of what SQLite has not moved into it yet. */
 function storeBytes(path: string): number {
@@ -98,8 +104,22 @@ export function nodeOperations(from: OperationsSources): Operations {
       return { state: 'ready', since: store.get(key)?.modified ?? since };
     const status = sequencer.status(key.rdid ?? '', revision, key.kind, key.id);
     if (status.state !== 'ready' || !CONTEXT_KINDS.has(key.kind)) return status;
-    const pending = sequencer.pendingReasons(key.rdid ?? '');
-    return pending.length === 0 ? status : { ...status, state: 'pending', reason: pending.join(' ') };
+    const tunnel = key.kind === 'siteConnection' ? role.siteConnections(key.rdid ?? '').get(id) : undefined;
+    if (tunnel !== undefined) return tunnelStatus(tunnel);
+    const pending = sequencer.pendingReasons(key.rdid ?? '').filter((reason) => concerns(reason, key));
+    if (pending.length > 0) return { ...status, state: 'pending', reason: pending.join(' ') };
+    // It has not been begun with.
+    return key.kind === 'siteConnection' ? { ...status, state: 'pending' } : status;
+  }
+
+  /** What of a domain asks for more than table entries. */
+  function contextParts(rdid: string): ResourceKey[] {
+    const { gateway, nat, siteConnections = new Map<string, never>() } = store.state.domains.get(rdid) ?? {};
+    return [
+      ...(gateway === undefined ? [] : [{ kind: 'gateway', rdid } as const]),
+      ...(nat === undefined ? [] : [{ kind: 'nat', rdid } as const]),
+      ...[...siteConnections.keys()].map((id) => ({ kind: 'siteConnection', rdid, id }) as const),
+    ];
   }
 
   function dropSample(sample: SampledDrop, rdids: ReadonlyMap<number, string>): DropSample {
@@ -130,13 +150,18 @@ export function nodeOperations(from: OperationsSources): Operations {
     const end = performance.now() + timeoutMs;
     const names = new Set(all.flatMap(({ key }) => worksOn(key)));
     await Promise.all([...names].map((name) => sequencer.settled(name, revision, timeoutMs)));
-    // Duplicate address detection takes more than one try, and ends by itself; a port's interface comes when it comes.
-    const mayTakeTries = all.filter(
-      ({ key: { kind, id = '' } }) =>
+    // Duplicate address detection takes more than one try, and ends by itself; a port's interface comes when it comes, and a
+    // site answers when it does.
+    const mayTakeTries = all.filter(({ key: { kind, rdid = '', id = '' } }) => {
+      const connections = store.state.domains.get(rdid)?.siteConnections;
+      return (
         (kind === 'providerAddress' && store.state.providerAddresses.has(id)) ||
-        (kind === 'port' && store.state.ports.has(id)),
-    );
-    const isPending = ({ key, revision }: WaitedFor) => resourceStatus(key, revision).state === 'pending';
+        (kind === 'port' && store.state.ports.has(id)) ||
+        (kind === 'siteConnection' && connections?.has(id)) ||
+        (kind === 'routingDomain' && connections !== undefined && connections.size > 0)
+      );
+    });
+    const isPending = (each: WaitedFor) => settledStatus(each).state === 'pending';
     while (performance.now() < end && mayTakeTries.some(isPending)) await delay(POLL_MS);
   }
 
@@ -152,11 +177,11 @@ export function nodeOperations(from: OperationsSources): Operations {
     }
     const failures = sequencer.failures(rdid);
     if (failures.length > 0) return { state: 'failed', notReady: failures };
-    const domain = store.state.domains.get(rdid);
-    const pending = CONTEXT_KIND_NAMES.filter((kind) => domain?.[kind] !== undefined)
-      .map((kind) => ({ key: { kind, rdid }, status: resourceStatus({ kind, rdid }, revision) }))
-      .filter((part) => part.status.state === 'pending');
-    return { state: pending.length > 0 ? 'pending' : 'ready', notReady: pending };
+    const notReady = contextParts(rdid)
+      .map((part) => ({ key: part, status: resourceStatus(part, revision) }))
+      .filter((part) => part.status.state !== 'ready');
+    const states = new Set(notReady.map((part) => part.status.state));
+    return { state: states.has('failed') ? 'failed' : states.has('pending') ? 'pending' : 'ready', notReady };
   }
 
   return {
@@ -190,6 +215,8 @@ export function nodeOperations(from: OperationsSources): Operations {
     contextDrops: (rdid) => role.contextDrops(rdid),
     natUse: (rdid) => role.natUse(rdid),
     natSessions: (rdid, filter) => role.natSessions(rdid, filter),
+    siteConnections: (rdid) => role.siteConnections(rdid),
+    siteConnection: (rdid, name) => role.siteConnection(rdid, name),
     domainCounters(rdid: string): DomainCounters {
       const handle = store.state.domains.get(rdid)?.handle;
       if (handle === undefined) throw new Error(`no such domain: ${rdid}`);

@@ -1,5 +1,12 @@
 /** What a node does beside the encap core: the one thing in which a gateway and a host differ. */
-import type { LearningCounts, NatSession, NatSessionFilter, NatUse } from '../api/operations.ts';
+import type {
+  LearningCounts,
+  NatSession,
+  NatSessionFilter,
+  NatUse,
+  SiteConnectionLive,
+  SiteConnectionState,
+} from '../api/operations.ts';
 import type { RoleName } from '../config/config.ts';
 import type { DomainAttachments } from '../encap/entries.ts';
 import type { DomainPlan } from '../policy/plan.ts';
@@ -72,6 +79,12 @@ export interface Role {
 
   /** As Operations.natSessions(). */
   natSessions(rdid: string, filter: NatSessionFilter): AsyncIterable<NatSession[]> | undefined;
+
+  /** As Operations.siteConnections(); none for a role without routing contexts. */
+  siteConnections(rdid: string): ReadonlyMap<string, SiteConnectionState>;
+
+  /** As Operations.siteConnection(). */
+  siteConnection(rdid: string, name: string): Promise<SiteConnectionLive | undefined>;
 
   /** What became of learned addresses; undefined for a role that learns none. */
   learningCounts(): LearningCounts | undefined;

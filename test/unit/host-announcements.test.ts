@@ -24,7 +24,7 @@ function record(address: string, vsid: number, mac: string, isLocal: boolean): R
 
 function plan(ports: PortPlan[], records: RecordPlan[]): DomainPlan {
   const empty = { subnets: [], sources: [], wildcards: [], routes: [], pending: [] };
-  return { rdid, handle: 1, ...empty, records, ports };
+  return { rdid, handle: 1, ...empty, records, ports, siteConnections: [] };
 }
 
 /** tap0 and tap1 in VSID 5001, tap2 in 5002, tap3 without interface. */

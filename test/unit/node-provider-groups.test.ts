@@ -19,7 +19,7 @@ const port = (name: string, vsid: number, providerAddress: string): PortPlan => 
 });
 const plan = (subnets: SubnetPlan[], ports: PortPlan[]): DomainPlan => ({
   ...{ rdid: 'r', handle: 1, subnets, ports },
-  ...{ sources: [], records: [], wildcards: [], routes: [], pending: [] },
+  ...{ sources: [], records: [], wildcards: [], routes: [], siteConnections: [], pending: [] },
 });
 const attached = (...names: string[]): DomainAttachments => {
   const place: PortAttachment = {
