@@ -165,6 +165,7 @@ export class ExpectedKernel {
     if (this.#facts.role === 'gateway')
       return compileDomain(domain, {
         providerAddresses: this.#state.providerAddresses,
+        allowsWeakAlgorithms: this.#state.allowsWeakAlgorithms,
         ...{ ports: new Map(), portsByVsid: new Map() },
       });
     const { gateway, nat, ...rest } = domain;

@@ -11,6 +11,8 @@ export function natPlan(more: Partial<NatPlan> = {}): NatPlan {
     filtering: { tcp: 'addressAndPortDependent', udp: 'addressAndPortDependent' },
     hairpinning: 'local',
     algs: [],
+    peers: [],
+    sitePrefixes: [],
     ...more,
   };
 }

@@ -4,11 +4,15 @@ import type { LabProcess } from './process.ts';
 import { until } from './until.ts';
 
 const INTERVAL_MS = 10;
+/** An answer may be as many others behind. */
+const UNDER_WAY = 10;
 const REPLY = /^\[(\d+\.\d+)\] \d+ bytes from .* icmp_seq=(\d+) /;
 
 export interface PingerResult {
   sent: number;
   received: number;
+  /** Numbers, from 1, of those without an answer, the newest ones aside, which may be on their way still. */
+  lost: number[];
   /** Longest time between two answers, milliseconds. */
   longestGap: number;
 }
@@ -18,6 +22,7 @@ export class Pinger {
   readonly #process: LabProcess;
   /** Milliseconds since the epoch at which answers came. */
   readonly #replies: number[] = [];
+  readonly #answered = new Set<number>();
 
   private constructor(address: string, process: LabProcess) {
     this.address = address;
@@ -57,11 +62,20 @@ export class Pinger {
     let longestGap = 0;
     for (const [index, at] of this.#replies.entries())
       longestGap = Math.max(longestGap, at - (this.#replies[index - 1] ?? at));
-    return { sent: Number(summary[1]), received: Number(summary[2]), longestGap: Math.round(longestGap) };
+    const settled = Math.max(0, ...this.#answered) - UNDER_WAY;
+    const lost = Array.from({ length: Math.max(0, settled) }, (_, index) => index + 1).filter(
+      (number) => !this.#answered.has(number),
+    );
+    return {
+      ...{ sent: Number(summary[1]), received: Number(summary[2]), lost },
+      longestGap: Math.round(longestGap),
+    };
   }
 
   #take(line: string): void {
     const reply = REPLY.exec(line);
-    if (reply) this.#replies.push(Number(reply[1]) * 1_000);
+    if (!reply) return;
+    this.#replies.push(Number(reply[1]) * 1_000);
+    this.#answered.add(Number(reply[2]));
   }
 }

@@ -25,15 +25,23 @@ const fabrikamResources: [path: string, body: Record<string, unknown>][] = [
   ],
   [`${fabrikamPath}/gateway`, { virtualSubnetId: 6002, customerAddresses: ['172.22.254.2'] }],
   [`${fabrikamPath}/nat`, { externalAddresses: [{ ipAddress: '203.0.113.77' }] }],
+  [
+    `${fabrikamPath}/site-connections/mooring`,
+    {
+      destination: '198.51.100.177',
+      authentication: { method: 'psk', preSharedKey: 'helium-77-ballast' },
+      subnets: [{ prefix: '172.23.0.0/16' }],
+    },
+  ],
   ['/v1/ports/tap77', { virtualSubnetId: 6001, macAddress: '02-00-00-77-77-78' }],
 ];
 
 /** Whatever tells of Fabrikam. */
 export const signsOfFabrikam = [
   fabrikam,
-  /Fabrikam|Zeppelins|platinum|hangar|skyway|tap77/,
+  /Fabrikam|Zeppelins|platinum|hangar|skyway|mooring|helium|tap77/,
   /\b600[12]\b/,
-  /172\.22\.|203\.0\.113\.77|192\.0\.2\.77|77[:-]77/,
+  /172\.2[23]\.|198\.51\.100\.177|203\.0\.113\.77|192\.0\.2\.77|77[:-]77/,
   /another routing domain|other tenant/i,
 ];
 
