@@ -1,8 +1,9 @@
 /**
  * `npm run bench [-- --check]`: hnvgw beside what it must not be slower than, on this machine, in one run. Figures of
  * different machines or runs cannot be compared; the ratios can. With --check it exits with 1 when a ratio is below its floor
- * (floors.json). Parts of it: --host from host to host, --connections new TCP connections through NAT. Instead of it, beside
- * their limits: --control-plane under a hoster's load, --port-blocks a thousand domains that share sixteen addresses.
+ * (floors.json). Parts of it: --host from host to host, --connections new TCP connections through NAT. Instead of it: --tunnels
+ * TCP through IPsec. Instead of it, beside their limits: --control-plane under a hoster's load, --port-blocks a thousand domains
+ * that share sixteen addresses, --site-connections 250 IPsec tunnels of a hundred domains.
  */
 import { parseArgs } from 'node:util';
 import { Fabric } from '../test/lab/fabric.ts';
@@ -15,6 +16,8 @@ import { hostToHost } from './host-to-host.ts';
 import { portBlocks } from './port-blocks.ts';
 import { buildBenchPrograms } from './programs.ts';
 import { judge, type Part, table, writeResults } from './report.ts';
+import { siteConnections } from './site-connections.ts';
+import { tunnels } from './tunnels.ts';
 
 /** Packets of this size or less on average have been cut on their way. */
 const PROVIDER_MTU = 1500;
@@ -26,6 +29,8 @@ const { values: options } = parseArgs({
     connections: { type: 'boolean', default: false },
     'control-plane': { type: 'boolean', default: false },
     'port-blocks': { type: 'boolean', default: false },
+    'site-connections': { type: 'boolean', default: false },
+    tunnels: { type: 'boolean', default: false },
     check: { type: 'boolean', default: false },
   },
 });
@@ -44,6 +49,7 @@ try {
 /** Whether what was asked for is as good as it must be. */
 function run(): Promise<boolean> {
   if (options['control-plane']) return runControlPlane(controlPlane);
+  if (options['site-connections']) return runControlPlane(siteConnections);
   return options['port-blocks'] ? runControlPlane(portBlocks) : runDataPlane();
 }
 
@@ -56,6 +62,7 @@ async function runControlPlane(part: (lab: Lab) => Promise<Row[]>): Promise<bool
 
 function chosenParts(): ((fabric: Fabric) => Promise<Part>)[] {
   if (options.host) return [hostToHost];
+  if (options.tunnels) return [tunnels];
   return options.connections ? [gatewayConnections] : [gateway, hostToHost];
 }
 
