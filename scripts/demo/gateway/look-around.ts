@@ -9,11 +9,12 @@ import {
   HOST_ADDRESSES,
   MAPPED_PORT,
 } from '../../../test/lab/topology.ts';
+import { CONNECTION, SITE_ADDRESSES } from './sites.ts';
 import type { Stage } from './stage.ts';
 
 /** What the lab looks like: hosts, gateway and internet side by side, with what joins them. */
 export const PICTURE: readonly string[] = [
-  'Two tenants with the same addresses reach the internet through one gateway.',
+  'Two tenants with the same addresses reach the internet, and their own sites, through one gateway.',
   '',
   ...sideBySide([
     [`host 1  ${HOST_ADDRESSES[0]}`],
@@ -33,9 +34,13 @@ export const PICTURE: readonly string[] = [
       '',
       `  server  ${FAR_ADDRESS}`,
     ],
-    [`  Contoso   10.1.1.12  VSID ${CONTOSO.vsid}`],
-    [`  Fabrikam  10.1.1.12  VSID ${FABRIKAM.vsid}`],
-    [`  Fabrikam  10.1.1.13  VSID ${FABRIKAM.vsid}`],
+    [`  Contoso   10.1.1.12  VSID ${CONTOSO.vsid}`, '', '', '-- IPsec --', 'sites  both 192.168.50.0/24'],
+    [`  Fabrikam  10.1.1.12  VSID ${FABRIKAM.vsid}`, '', '', '', `  Contoso   ${SITE_ADDRESSES[0]}`],
+    [
+      `  Fabrikam  10.1.1.13  VSID ${FABRIKAM.vsid}`,
+      ...['', '', ''],
+      `  Fabrikam  ${SITE_ADDRESSES[1]}, behind a NAT`,
+    ],
   ]),
 ];
 
@@ -66,6 +71,8 @@ export function lookAround({ lab, tenants, gateway, internet, hosts }: Stage): s
     `  Contoso's context: its NAT rules and its sessions`,
     `    ip netns exec ${context} nft list ruleset`,
     `    ip netns exec ${context} conntrack -L`,
+    `  The tunnel to Contoso's site: its state and its SAs`,
+    `    ${curl}/v1/routing-domains/${rdid}/site-connections/${CONNECTION}/sas`,
     '  The tunnels on the wire, while something of the above runs',
     `    ${enter(hosts[0].namespace.path)} tshark -ni ${PROVIDER_NIC} -f 'proto gre'`,
   ];

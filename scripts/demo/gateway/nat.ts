@@ -95,15 +95,14 @@ export async function limitSessions({ gateway, tenants }: Stage): Promise<Row[]>
   const [other, limited] = tenants;
   const limit = 10;
   const endpoint = `udp:${INTERNET_ADDRESS}:${ECHO_PORT}`;
-  await gateway.api.put(`${natPath(limited)}?wait=10s`, {
-    externalAddresses: [{ ipAddress: limited.externalAddress }],
-    maxSessions: limit,
-  });
+  const policy = { externalAddresses: [{ ipAddress: limited.externalAddress }] };
+  await gateway.api.put(`${natPath(limited)}?wait=10s`, { ...policy, maxSessions: limit });
   const [many, one] = await Promise.all([
     ask(limited.machines[0].namespace, endpoint, { count: 3 * limit, timeoutMs: 700 }),
     ask(other.machines[0].namespace, endpoint),
   ]);
   const { items } = (await gateway.api.get(`${natPath(limited)}/sessions`)) as { items: unknown[] };
+  await gateway.api.put(`${natPath(limited)}?wait=10s`, policy);
   const answered = many.filter((answer) => answer !== null).length;
   return [
     {

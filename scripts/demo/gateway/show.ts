@@ -8,9 +8,18 @@ import { lookAround, PICTURE } from './look-around.ts';
 import { giveOwnAddress, limitSessions, shareAddress } from './nat.ts';
 import { fetchPages, pingInternet, reachMappedPorts } from './reachability.ts';
 import { killGateway } from './restart.ts';
+import { buildSites } from './sites.ts';
 import { buildStage, provision } from './stage.ts';
 import { measureThroughput } from './throughput.ts';
-import { reportUplink, watchUplink } from './uplink.ts';
+import {
+  connectSites,
+  fetchBeside,
+  killGatewayUnderTunnels,
+  useWrongKey,
+  visitForeign,
+  visitOwn,
+} from './tunnels.ts';
+import { reportTunnels, reportUplink, watchUplink } from './uplink.ts';
 import { decodeTunnels } from './wire.ts';
 
 export const GATEWAY_TITLE = 'The gateway';
@@ -31,6 +40,9 @@ export async function playGateway(company: Company): Promise<Act> {
   const lab = await labs.create('demo');
   const stage = await buildStage(lab, narration);
   const uplink = await watchUplink(stage.internet);
+  const sites = await narration.step("Each tenant's site (strongSwan), one behind a NAT", () =>
+    buildSites(stage),
+  );
   await narration.step('Both tenants are told to the gateway, by PUTs to its REST API', () =>
     provision(stage),
   );
@@ -55,9 +67,20 @@ export async function playGateway(company: Company): Promise<Act> {
   );
   await trial('iperf3 between a Contoso VM and the internet', () => measureThroughput(stage));
   await trial('The gateway is asked for its counters and its state', () => readFigures(stage));
-  await trial('tshark reads what was recorded on the uplink since the beginning', () => reportUplink(uplink));
   await trial('Both tenants get ports of one public address from a pool', () => shareAddress(stage));
   await trial('A VM gets a public address of its own, and is called there', () => giveOwnAddress(stage));
   await trial('A tenant with a limit of sessions asks for more', () => limitSessions(stage));
+  await trial("The tenants' sites are told to the gateway, by one PUT each", () => connectSites(sites));
+  await trial('Sites and VMs call each other', () => visitOwn(sites));
+  await trial('Both sites call 10.1.1.13, which only Fabrikam has', () => visitForeign(stage, sites));
+  await trial('Both tenants fetch a page from the internet', () => fetchBeside(sites));
+  await trial('Contoso gets a wrong key, and the right one again', () => useWrongKey(sites));
+  await trial('Both sites get a file; the gateway is killed (SIGKILL), and started again', () =>
+    killGatewayUnderTunnels(stage, sites),
+  );
+  await trial('tshark reads what was recorded on the uplink since the beginning', async () => [
+    ...(await reportUplink(uplink)),
+    ...(await reportTunnels(uplink)),
+  ]);
   return { title: GATEWAY_TITLE, frames, rows: trials.rows, lookAround: lookAround(stage) };
 }
