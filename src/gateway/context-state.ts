@@ -14,7 +14,7 @@ import type { RouteNetlink } from '../linux/rtnetlink.ts';
 import type { NetRoute } from '../linux/rtnetlink-messages.ts';
 import { loopedAddresses } from '../nat/looped.ts';
 import { type ContextMtu, externalLink, tenantLink } from '../nat/ruleset.ts';
-import { addressFamily, networkAddress } from '../policy/address.ts';
+import { addressFamily, hostPrefix, networkAddress } from '../policy/address.ts';
 import type { ContextPlan, NatPlan } from '../policy/plan.ts';
 import { routerMac } from '../policy/router.ts';
 import { siteRouteProtocol } from '../s2s/site-routes.ts';
@@ -23,13 +23,12 @@ import { uplinkHop } from './uplink-hop.ts';
 /** What differs between the families. */
 const FAMILY = {
   4: {
-    hostLength: 32,
     any: '0.0.0.0/0',
     /** What the kernel makes of a route's metric 0. */
     metric: 0,
     uplinkHop: uplinkHop[4],
   },
-  6: { hostLength: 128, any: '::/0', metric: 1024, uplinkHop: uplinkHop[6] },
+  6: { any: '::/0', metric: 1024, uplinkHop: uplinkHop[6] },
 } as const;
 
 /** Routing table of looped addresses, and rules: it comes first, and then the kernel's own (RT_TABLE_LOCAL). */
@@ -59,8 +58,6 @@ export interface ContextState {
   mtu: Map<string, number>;
   tenantMac: string;
 }
-
-const hostPrefix = (address: string): string => `${address}/${FAMILY[addressFamily(address)].hostLength}`;
 
 /**
  * Addresses of `ext`. Of a family that has prefixes alone it is the one that a router has in each subnet (RFC 4291 section

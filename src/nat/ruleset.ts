@@ -16,16 +16,16 @@
 import { addressFamily } from '../policy/address.ts';
 import type { NatPlan } from '../policy/plan.ts';
 import { outermost } from '../policy/prefix-set.ts';
-import { tunnelLink } from '../s2s/site-ruleset.ts';
 import { type Family, familiesOf, NFT } from './families.ts';
 import { isLooped } from './looped.ts';
 import { shareRules } from './sharing.ts';
 
 export const natTable = { family: 'inet', table: 'hnvgw' } as const;
 
-/** Interface names inside every routing context: towards the tenant, towards the uplink. */
+/** Interface names inside every routing context: towards the tenant, towards the uplink, and where tunnels begin and end. */
 export const tenantLink = 'hnv';
 export const externalLink = 'ext';
+export const tunnelLink = 'ipsec0';
 
 /** Where what is the tenant's comes from: its hosts, and those of its sites. All else is the context's own. */
 export const INSIDE = `{ "${tenantLink}", "${tunnelLink}" }`;
@@ -33,7 +33,7 @@ export const INSIDE = `{ "${tenantLink}", "${tunnelLink}" }`;
 const TABLE = `${natTable.family} ${natTable.table}`;
 
 /** IP and TCP headers without options: what a segment's packet has beside its data. */
-const TCP_HEADERS = { 4: 40, 6: 60 } as const;
+export const TCP_HEADERS = { 4: 40, 6: 60 } as const;
 
 /** MTUs of the context's links, bytes. */
 export interface ContextMtu {

@@ -137,6 +137,11 @@ export function containsPrefix(outer: string, inner: string): boolean {
   return splitTrusted(outer)[1] <= splitTrusted(inner)[1] && overlaps(outer, inner);
 }
 
+/** The prefix that is this address alone. */
+export function hostPrefix(address: string): string {
+  return `${address}/${addressFamily(address) === 4 ? 32 : 128}`;
+}
+
 /** The canonical prefix of `length` (of the family) that the address lies in. */
 export function prefixAround(address: string, length: number): string {
   return `${fromFamilyBytes(fillHost(readTrusted(address).toByteArray(), length, 0))}/${length}`;

@@ -5,13 +5,12 @@
  * is the host's.
  */
 import type { RouteNetlink } from '../linux/rtnetlink.ts';
-import { addressFamily, networkAddress } from '../policy/address.ts';
+import { tunnelLink } from '../nat/ruleset.ts';
+import { addressFamily, hostPrefix, networkAddress } from '../policy/address.ts';
 import type { SiteConnectionPlan } from '../policy/plan.ts';
-import { tunnelLink } from './site-ruleset.ts';
 
 /** Of strongSwan's own routes, which is asked last. */
 export const charonTable = 220;
-const LENGTH = { 4: 32, 6: 128 } as const;
 
 export function selectorAddresses(connections: readonly SiteConnectionPlan[]): Set<string> {
   return new Set(connections.flatMap(({ localPrefixes }) => localPrefixes.map(networkAddress)));
@@ -36,7 +35,7 @@ function addition(address: string): string[][] {
   const family = addressFamily(address);
   const on = ['dev', tunnelLink];
   return [
-    ['addr', 'add', `${address}/${LENGTH[family]}`, ...on, ...(family === 6 ? ['nodad'] : [])],
+    ['addr', 'add', hostPrefix(address), ...on, ...(family === 6 ? ['nodad'] : [])],
     ['route', 'del', 'local', address, ...on, 'table', 'local'],
     // An IPv4 source must be a local address in the table of the route that has it, or in the kernel's own.
     ...(family === 4 ? [['route', 'replace', 'local', address, ...on, 'table', `${charonTable}`]] : []),
@@ -48,6 +47,6 @@ function removal(address: string): string[][] {
   const on = ['dev', tunnelLink];
   return [
     ...(family === 4 ? [['route', 'del', 'local', address, ...on, 'table', `${charonTable}`]] : []),
-    ['addr', 'del', `${address}/${LENGTH[family]}`, ...on],
+    ['addr', 'del', hostPrefix(address), ...on],
   ];
 }

@@ -9,14 +9,14 @@ import { nftScript } from '../linux/nftables.ts';
 import { RouteNetlink } from '../linux/rtnetlink.ts';
 import type { NetLink, NetSettings } from '../linux/rtnetlink-messages.ts';
 import { inFolder } from '../linux/sysctl.ts';
-import { externalLink } from '../nat/ruleset.ts';
+import { externalLink, tunnelLink } from '../nat/ruleset.ts';
 import { tableChanges, tableDifferences, type WholeTables, wholeTables } from '../nat/whole-tables.ts';
 import { ownTurn } from '../own-turn.ts';
 import type { SiteConnectionPlan } from '../policy/plan.ts';
 import type { IpsecEngine } from './engine.ts';
 import { readSelectorAddresses, selectorAddresses, selectorCommands } from './selector-addresses.ts';
 import { readSiteRoutes, siteRouteCommands, siteRoutes } from './site-routes.ts';
-import { siteTable, siteTableText, tunnelLink } from './site-ruleset.ts';
+import { siteTable, siteTableText } from './site-ruleset.ts';
 
 export interface SitePlace {
   netns: string;

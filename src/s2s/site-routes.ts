@@ -9,18 +9,17 @@
 import { uplinkHop } from '../gateway/uplink-hop.ts';
 import type { RouteNetlink } from '../linux/rtnetlink.ts';
 import type { NetRoute } from '../linux/rtnetlink-messages.ts';
-import { externalLink } from '../nat/ruleset.ts';
-import { addressFamily, prefixAround } from '../policy/address.ts';
+import { externalLink, tunnelLink } from '../nat/ruleset.ts';
+import { addressFamily, hostPrefix } from '../policy/address.ts';
 import type { SiteConnectionPlan } from '../policy/plan.ts';
+import { PrefixSet } from '../policy/prefix-set.ts';
 import type { SitePath } from './site-links.ts';
-import { tunnelLink } from './site-ruleset.ts';
 
 /** Marks the routes as ours (rtm_protocol); of those that rtnetlink(7) leaves to the administrator. */
 export const siteRouteProtocol = 199;
 
 /** The same numbers in both families, behind the context's other routes, which have 0 or, in IPv6, 1024. */
 const METRIC = { peer: 1025, tunnel: 1026, lastResort: 4_278_198_272 };
-const HOST_LENGTH = { 4: 32, 6: 128 } as const;
 
 export interface SiteRoutesRequest {
   connections: readonly Pick<SiteConnectionPlan, 'destinations' | 'subnets'>[];
@@ -33,12 +32,13 @@ export interface SiteRoutesRequest {
 /** Each as `ip route` takes it, in the order in which they are to be made. */
 export function siteRoutes({ connections, paths, addresses }: SiteRoutesRequest): Set<string> {
   const prefixes = new Set(connections.flatMap(({ subnets }) => subnets.map(({ prefix }) => prefix)));
-  const peers = connections.flatMap(({ destinations }) => destinations).filter(isWithin(prefixes));
+  const atSites = new PrefixSet(prefixes);
+  const peers = connections.flatMap(({ destinations }) => destinations.filter((one) => atSites.has(one)));
   return new Set([
     ...[...prefixes].map((prefix) => `unreachable ${prefix} metric ${METRIC.lastResort}`),
     ...peers.map((peer) => {
       const family = addressFamily(peer);
-      return `${peer}/${HOST_LENGTH[family]} via ${uplinkHop[family]} dev ${externalLink} metric ${METRIC.peer}`;
+      return `${hostPrefix(peer)} via ${uplinkHop[family]} dev ${externalLink} metric ${METRIC.peer}`;
     }),
     ...paths.map(({ prefix, metric }) => {
       const own = addresses.find((address) => addressFamily(address) === addressFamily(prefix));
@@ -46,20 +46,6 @@ export function siteRoutes({ connections, paths, addresses }: SiteRoutesRequest)
       return `${prefix} dev ${tunnelLink}${source} metric ${METRIC.tunnel + metric}`;
     }),
   ]);
-}
-
-/** Tells of an address whether one of the prefixes has it; one look for each length of prefixes, of which there are few. */
-function isWithin(prefixes: ReadonlySet<string>): (address: string) => boolean {
-  const lengths = Map.groupBy(
-    new Set(
-      [...prefixes].map((prefix) => `${addressFamily(prefix)}/${prefix.slice(prefix.indexOf('/') + 1)}`),
-    ),
-    (text) => Number(text[0]),
-  );
-  return (address) =>
-    (lengths.get(addressFamily(address)) ?? []).some((text) =>
-      prefixes.has(prefixAround(address, Number(text.slice(2)))),
-    );
 }
 
 /** Those that are there; for who is in the namespace. `links`: names by their indexes. */

@@ -9,18 +9,14 @@
  */
 
 import { NFT } from '../nat/families.ts';
+import { TCP_HEADERS, tunnelLink } from '../nat/ruleset.ts';
 import { addressFamily } from '../policy/address.ts';
 import { sorted } from '../policy/order.ts';
 import type { SiteConnectionPlan } from '../policy/plan.ts';
 import type { SitePath } from './site-links.ts';
 
-/** Where the tunnels of a context begin and end. */
-export const tunnelLink = 'ipsec0';
-
 export const siteTable = 'hnvgw_sites';
 
-/** IP and TCP headers without options. */
-const TCP_HEADERS = { 4: 40, 6: 60 } as const;
 /** Bytes of the largest packet that there is. */
 const BURST = 65_536;
 /** Of packets that wait for a tunnel each makes charon say a word; the first one is enough. */

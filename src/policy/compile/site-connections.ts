@@ -1,8 +1,9 @@
 /** From the site connections of a domain to the plans of them, and to what its NAT must know of them. */
-import { addressFamily, addressOrder, containsPrefix, networkAddress } from '../address.ts';
+import { addressFamily, addressOrder, networkAddress } from '../address.ts';
 import { hasSecret } from '../kept-secret.ts';
 import { sorted } from '../order.ts';
 import type { IkePeerPlan, NatPlan, SiteConnectionPlan } from '../plan.ts';
+import { outermost } from '../prefix-set.ts';
 import type { Nat, SiteConnection } from '../resources.ts';
 import { weakAlgorithm } from '../rules/site-algorithms.ts';
 import { identitiesOf } from '../site-identities.ts';
@@ -84,7 +85,7 @@ export function compileNatOfSites(
   const prefixes = [...siteConnections.values()].flatMap(({ subnets }) =>
     subnets.map(({ prefix }) => prefix),
   );
-  return { peers: peersOf(plans), sitePrefixes: withoutNested(prefixes) };
+  return { peers: peersOf(plans), sitePrefixes: sorted(outermost(prefixes), addressOrder) };
 }
 
 function peersOf(plans: readonly SiteConnectionPlan[]): IkePeerPlan[] {
@@ -99,14 +100,4 @@ function peersOf(plans: readonly SiteConnectionPlan[]): IkePeerPlan[] {
 
 function peerOrder({ localAddress, remoteAddress }: IkePeerPlan): string {
   return addressOrder(localAddress) + (remoteAddress === undefined ? '' : addressOrder(remoteAddress));
-}
-
-/** Ascending; a prefix comes before those that are inside of it. */
-function withoutNested(prefixes: readonly string[]): string[] {
-  const kept: string[] = [];
-  for (const prefix of sorted(prefixes, addressOrder)) {
-    const last = kept.at(-1);
-    if (last === undefined || !containsPrefix(last, prefix)) kept.push(prefix);
-  }
-  return kept;
 }
