@@ -60,7 +60,7 @@ const sharedMaps: ReadonlySet<DomainMap> = new Set([
 ]);
 
 /** Maps that tell what there is in the keys of another map, over all domains, which is counted here. */
-const countingMaps = ['port_macs', 'shared_addresses'] as const;
+export const countingMaps = ['port_macs', 'shared_addresses'] as const;
 type CountingMap = (typeof countingMaps)[number];
 
 interface Counting {

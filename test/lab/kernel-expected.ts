@@ -12,12 +12,13 @@ import {
   type Tunnel,
 } from '../../src/encap/entries.ts';
 import { desiredContext } from '../../src/gateway/context-state.ts';
-import { contextNames, providerLink } from '../../src/gateway/names.ts';
+import { contextNames, providerLink, sorterNames } from '../../src/gateway/names.ts';
 import { natRules, natScript } from '../../src/nat/nat.ts';
 import { groupsOf } from '../../src/node/provider-groups.ts';
 import { wantedRoutes } from '../../src/node/provider-routes.ts';
 import { addressBytes, addressFamily, contains, macBytes, prefixAround } from '../../src/policy/address.ts';
 import { compileDomain } from '../../src/policy/compile.ts';
+import { isWhole } from '../../src/policy/external-shares.ts';
 import type { DomainPlan } from '../../src/policy/plan.ts';
 import type { ProviderAddress } from '../../src/policy/resources.ts';
 import { derivedMac } from '../../src/policy/router.ts';
@@ -110,6 +111,8 @@ export class ExpectedKernel {
       const plan = this.#plan(domain);
       const waits = role === 'host' || plan.pending.length > 0;
       contexts.set(rdid, waits ? 'pending' : 'ready');
+      if (plan.context !== undefined && plan.nat?.externalAddresses.some((one) => !isWhole(one)) === true)
+        this.#programs.add(`${sorterNames(this.#facts.instance).port} ingress hnv_sorter`);
       const isHeld = plan.context !== undefined && !this.#carriers.has(plan.context.providerAddress);
       if (isHeld) {
         heldContexts.add(this.#names(rdid).netns);
@@ -136,6 +139,7 @@ export class ExpectedKernel {
       ]),
     );
     sections['map port_macs'] = portMacs(view.sections['map ports_by_mac'] ?? []);
+    sections['map shared_addresses'] = sharedAddresses(view.sections['map external_ranges'] ?? []);
     sections.programs = [...this.#programs];
     for (const lines of Object.values(sections)) lines.sort();
     for (const name of ['groups', 'proxies']) sections[name] = [...new Set(sections[name])];
@@ -312,6 +316,12 @@ export class ExpectedKernel {
 function portMacs(ports: readonly string[]): string[] {
   const macs = new Set(ports.map((line) => line.slice(16, 32)));
   return [...macs].map((mac) => `${mac} ${word(1)}`);
+}
+
+/** The addresses that ports are told apart of: keys of `external_ranges` are length, address, port and padding. */
+function sharedAddresses(ranges: readonly string[]): string[] {
+  const ofPorts = ranges.filter((line) => Buffer.from(line.slice(0, 8), 'hex').readUInt32LE() >= 128);
+  return [...new Set(ofPorts.map((line) => line.slice(8, 40)))].map((address) => `${address} ${word(1)}`);
 }
 
 /** The differences, as lines; none when the kernel is as it must be. */

@@ -4,6 +4,8 @@
  */
 import { stat } from 'node:fs/promises';
 import { OWNER } from '../../src/encap/core.ts';
+import { domainMaps } from '../../src/encap/entries.ts';
+import { countingMaps } from '../../src/encap/tables.ts';
 import { inNetns } from '../../src/linux/netns.ts';
 import { attachedTcx, hasTcx } from '../../src/linux/tcx.ts';
 import { contextNamespaces, pinDirectory } from './gateway-remains.ts';
@@ -43,29 +45,7 @@ export interface KernelView {
 }
 
 /** Maps that the data plane is told by; all others belong to packets. */
-const MAPS = [
-  ...[
-    'providers',
-    'vlans',
-    'uplinks',
-    'subnets',
-    'members',
-    'sources',
-    'records',
-    'stations',
-    'wildcards',
-    'routers',
-  ],
-  ...[
-    'routes',
-    'ports_by_mac',
-    'ports_by_link',
-    'port_macs',
-    'port_addresses',
-    'externals',
-    'external_ports',
-  ],
-];
+const MAPS = [...domainMaps, ...countingMaps, 'providers', 'vlans', 'uplinks'];
 
 /** rtm_protocol of hnvgw's own routes. */
 const PROTOCOL = '234';
