@@ -3,7 +3,9 @@
  * deterministic: the order in which resources were written does not show in the result.
  */
 import { addressOrder, firstUsable } from './address.ts';
+import { compileBgp } from './compile/bgp.ts';
 import { compileContext } from './compile/context.ts';
+import { compileForwarding } from './compile/forwarding.ts';
 import { compileNat, withheldOf } from './compile/nat.ts';
 import type { CompileNode } from './compile/node.ts';
 import { compilePorts, implicitRecords } from './compile/ports.ts';
@@ -11,12 +13,11 @@ import { RecordIndex } from './compile/record-index.ts';
 import { compileNatOfSites, compileSiteConnections } from './compile/site-connections.ts';
 import { spreadAddress } from './compile/tunnel-address.ts';
 import { sorted } from './order.ts';
-import type { DomainPlan, PortPlan, RecordPlan, RoutePlan, SubnetPlan, WildcardPlan } from './plan.ts';
-import type { CustomerRoute } from './resources.ts';
+import type { DomainPlan, PortPlan, RecordPlan, SubnetPlan, WildcardPlan } from './plan.ts';
 import { routerMac } from './router.ts';
-import { isUnspecified } from './rules/field.ts';
 import { hasCustomerAddress } from './rules/lookup-record.ts';
 import type { DomainState } from './state.ts';
+import { tenantRoutes } from './tenant-routes.ts';
 
 /** The plan of a domain whose resources keep the rules of `rules.ts`. */
 export function compileDomain(domain: DomainState, node: CompileNode): DomainPlan {
@@ -24,7 +25,7 @@ export function compileDomain(domain: DomainState, node: CompileNode): DomainPla
   const own = node.providerAddresses;
   const index = new RecordIndex(domain, own);
   const spread = spreadAddress(domain.rdid, index.remoteFamily, own);
-  const routes = compileRoutes(domain);
+  const routes = tenantRoutes(domain);
   const ports = compilePorts(domain, node, index, spread, pending);
   const plan: DomainPlan = {
     rdid: domain.rdid,
@@ -43,21 +44,49 @@ export function compileDomain(domain: DomainState, node: CompileNode): DomainPla
     if (typeof context === 'string') pending.push(context);
     else plan.context = context;
   }
+  const { uplinkAddresses = new Map() } = node;
   if (domain.nat !== undefined) {
-    const { uplinkAddresses = new Map() } = node;
-    if (plan.context !== undefined) {
-      plan.siteConnections = compileSiteConnections(domain, domain.nat, node, pending);
-      const ofSites = compileNatOfSites(domain, plan.siteConnections);
-      plan.nat = { ...compileNat(domain.nat, uplinkAddresses), ...ofSites };
-    } else {
-      const subject = domain.siteConnections.size > 0 ? 'NAT and site connections wait' : 'NAT waits';
-      if (domain.gateway !== undefined) pending.push(`${subject} for the gateway of the routing domain.`);
-      else pending.push(`${subject} for a gateway: the routing domain has none on this node.`);
-    }
     const withheld = withheldOf(domain.nat, uplinkAddresses);
     if (withheld.length > 0) plan.withheld = withheld;
   }
+  if (plan.context === undefined) {
+    const waiting = waitingForGateway(domain);
+    if (waiting !== undefined) pending.push(waiting);
+    return plan;
+  }
+  if (domain.nat !== undefined) {
+    plan.siteConnections = compileSiteConnections(domain, domain.nat, node, pending);
+    const ofSites = compileNatOfSites(domain, plan.siteConnections);
+    plan.nat = { ...compileNat(domain.nat, uplinkAddresses), ...ofSites };
+  }
+  if (domain.forwarding !== undefined) {
+    const forwarding = compileForwarding(domain, domain.forwarding, plan.context, node, pending);
+    if (forwarding !== undefined) plan.forwarding = forwarding;
+  }
+  if (domain.bgp !== undefined) {
+    const bgp = compileBgp(domain, domain.bgp, plan.context, plan, pending);
+    if (bgp !== undefined) plan.bgp = bgp;
+  }
   return plan;
+}
+
+/** What of the domain waits for its gateway, as a sentence. */
+function waitingForGateway(domain: DomainState): string | undefined {
+  const waiting = [
+    ...(domain.nat === undefined ? [] : ['NAT']),
+    ...(domain.siteConnections.size === 0 ? [] : ['site connections']),
+    ...(domain.forwarding === undefined ? [] : ['forwarding']),
+    ...(domain.bgp === undefined ? [] : ['BGP']),
+  ];
+  const [first] = waiting;
+  if (first === undefined) return undefined;
+  const list = [waiting.slice(0, -1).join(', '), ...waiting.slice(-1)]
+    .filter((part) => part !== '')
+    .join(' and ');
+  const verb = waiting.length > 1 || first === 'site connections' ? 'wait' : 'waits';
+  const subject = `${list.charAt(0).toUpperCase()}${list.slice(1)} ${verb}`;
+  if (domain.gateway !== undefined) return `${subject} for the gateway of the routing domain.`;
+  return `${subject} for a gateway: the routing domain has none on this node.`;
 }
 
 function compileSubnets(domain: DomainState, index: RecordIndex): SubnetPlan[] {
@@ -116,33 +145,4 @@ function compileWildcards(domain: DomainState): WildcardPlan[] {
 
 function wildcardRank({ scope, vsid }: WildcardPlan): number {
   return scope === 'outside' ? vsid : vsid + 0x1000000;
-}
-
-/**
- * Every subnet on-link, and for each other destination its best customer route. The best is chosen before those that
- * lead to this node's own gateway are left out: what the tenant's hosts send here must not be sent back to the
- * tenant by a worse route to the same destination.
- */
-function compileRoutes(domain: DomainState): RoutePlan[] {
-  const best = new Map<string, CustomerRoute>();
-  for (const route of domain.customerRoutes.values()) {
-    const other = best.get(route.destinationPrefix);
-    if (other === undefined || preference(route) < preference(other))
-      best.set(route.destinationPrefix, route);
-  }
-  const routes = new Map<string, RoutePlan>();
-  for (const [vsid, subnet] of domain.virtualSubnets) {
-    for (const prefix of subnet.addressPrefixes) routes.set(prefix, { prefix, vsid });
-  }
-  for (const { destinationPrefix: prefix, virtualSubnetId: vsid, nextHop } of best.values()) {
-    if (domain.gateway?.customerAddresses.includes(nextHop)) continue;
-    routes.set(prefix, isUnspecified(nextHop) ? { prefix, vsid } : { prefix, vsid, nextHop });
-  }
-  return sorted(routes.values(), (route) => addressOrder(route.prefix));
-}
-
-/** Lowest wins: metric, then next hop, then VSID. */
-function preference(route: CustomerRoute): string {
-  const metric = String(route.metric).padStart(5, '0');
-  return `${metric} ${addressOrder(route.nextHop)} ${String(route.virtualSubnetId).padStart(8, '0')}`;
 }

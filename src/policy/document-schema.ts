@@ -9,13 +9,14 @@ import {
   inputProperties,
   ResourceId,
   type ResourceKind,
+  type SingleKind,
   VirtualSubnetId,
 } from './resources.ts';
 
 const closed = { additionalProperties: false } as const;
 
 /** Kinds that lists of the document hold. */
-export type ListedKind = Exclude<ResourceKind, 'routingDomain' | 'gateway' | 'nat'>;
+export type ListedKind = Exclude<ResourceKind, 'routingDomain' | SingleKind>;
 
 /** A list of the document: its name, what is in it, and the field that names an element. */
 export interface DocumentList<K extends ListedKind = ListedKind> {
@@ -37,25 +38,28 @@ export const nodeLists: Record<'before' | 'after', readonly DocumentList[]> = {
   after: [{ list: 'ports', kind: 'port', naming: 'interface', name: InterfaceName }],
 };
 
-/** Lists of a routing domain, by where they come in the order of writing: the gateway is before NAT. */
-export const domainLists: Record<'beforeGateway' | 'beforeNat' | 'afterNat', readonly DocumentList[]> = {
-  beforeGateway: [
-    { list: 'virtualSubnets', kind: 'virtualSubnet', naming: 'vsid', name: VirtualSubnetId },
-    { list: 'lookupRecords', kind: 'lookupRecord', naming: 'id', name: ResourceId },
-  ],
-  beforeNat: [{ list: 'customerRoutes', kind: 'customerRoute', naming: 'id', name: ResourceId }],
-  afterNat: [{ list: 'siteConnections', kind: 'siteConnection', naming: 'name', name: ResourceId }],
-};
+/** What a routing domain is made of, in the order of writing: each may depend on what is before it. */
+export const domainParts: readonly (DocumentList | SingleKind)[] = [
+  { list: 'virtualSubnets', kind: 'virtualSubnet', naming: 'vsid', name: VirtualSubnetId },
+  { list: 'lookupRecords', kind: 'lookupRecord', naming: 'id', name: ResourceId },
+  'gateway',
+  { list: 'customerRoutes', kind: 'customerRoute', naming: 'id', name: ResourceId },
+  'nat',
+  'forwarding',
+  { list: 'siteConnections', kind: 'siteConnection', naming: 'name', name: ResourceId },
+  'bgp',
+];
 
 /** All of them. */
-export const documentLists: readonly DocumentList[] = [nodeLists, domainLists].flatMap((places) =>
-  Object.values(places).flat(),
-);
+export const documentLists: readonly DocumentList[] = [
+  ...Object.values(nodeLists).flat(),
+  ...domainParts.filter((part) => typeof part !== 'string'),
+];
 
 /** What stands for the parts of a document in the schema of the whole. */
 export interface PartSchemas {
   element(list: DocumentList): TSchema;
-  single(kind: 'gateway' | 'nat'): TSchema;
+  single(kind: SingleKind): TSchema;
   domain: TSchema;
 }
 
@@ -84,11 +88,7 @@ export function domainSchema(parts: PartSchemas): TSchema {
     {
       rdid: Guid,
       ...inputProperties('routingDomain'),
-      ...lists(domainLists.beforeGateway, parts),
-      gateway: Type.Optional(parts.single('gateway')),
-      ...lists(domainLists.beforeNat, parts),
-      nat: Type.Optional(parts.single('nat')),
-      ...lists(domainLists.afterNat, parts),
+      ...Object.fromEntries(domainParts.map((part) => partProperty(part, parts))),
     },
     closed,
   );
@@ -100,10 +100,15 @@ export function elementSchema({ kind, naming, name }: DocumentList): TSchema {
 }
 
 /** A resource of which a routing domain has one. */
-export function singleSchema(kind: 'gateway' | 'nat'): TSchema {
+export function singleSchema(kind: SingleKind): TSchema {
   return Type.Object(inputProperties(kind), closed);
 }
 
 function lists(all: readonly DocumentList[], parts: PartSchemas): Record<string, TSchema> {
-  return Object.fromEntries(all.map((each) => [each.list, Type.Optional(Type.Array(parts.element(each)))]));
+  return Object.fromEntries(all.map((each) => partProperty(each, parts)));
+}
+
+function partProperty(part: DocumentList | SingleKind, parts: PartSchemas): [name: string, schema: TSchema] {
+  if (typeof part === 'string') return [part, Type.Optional(parts.single(part))];
+  return [part.list, Type.Optional(Type.Array(parts.element(part)))];
 }

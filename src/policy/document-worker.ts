@@ -44,6 +44,7 @@ function nextSlice(): DocumentEntry[] {
 /** What taking it over costs, in objects of the usual size. */
 function objectsIn(entry: Entry): number {
   if (entry.kind === 'nat') return 1 + entry.value.staticMappings.length;
+  if (entry.kind === 'bgp') return 1 + entry.value.peers.length + entry.value.policies.length;
   if (entry.kind !== 'siteConnection') return 1;
   const { certificateAuthorities = '', revocationLists = '' } = entry.value.authentication;
   return 8 + (certificateAuthorities.length + revocationLists.length) / PEM_LENGTH;

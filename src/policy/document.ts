@@ -15,7 +15,7 @@ import {
   type DocumentList,
   documentLists,
   documentSchema,
-  domainLists,
+  domainParts,
   domainSchema,
   elementSchema,
   type ListedKind,
@@ -24,7 +24,7 @@ import {
   singleSchema,
 } from './document-schema.ts';
 import { normalize } from './normalize.ts';
-import type { ResourceKind, ResourceTypes } from './resources.ts';
+import { type ResourceKind, type ResourceTypes, type SingleKind, singleKinds } from './resources.ts';
 
 type Json = Record<string, unknown>;
 
@@ -33,7 +33,9 @@ const checkDomain = checker(domainSchema(openParts));
 const checkElement = new Map<ListedKind, Check>(
   documentLists.map((list) => [list.kind, checker(elementSchema(list))]),
 );
-const checkSingle = { gateway: checker(singleSchema('gateway')), nat: checker(singleSchema('nat')) };
+const checkSingle = new Map<SingleKind, Check>(
+  singleKinds.map((kind) => [kind, checker(singleSchema(kind))]),
+);
 
 /**
  * The resources of the document, in the order of writing. Throws HNV_INVALID_FIELD, with the JSON pointer in the document,
@@ -43,12 +45,12 @@ export function* documentEntries({ document, expand }: Outline): Generator<Docum
   const whole = checkDocument(document, '');
   const vsids = new Names();
   const place = { pointer: '', expand };
-  yield* listEntries(nodeLists.before, whole, place);
+  for (const list of nodeLists.before) yield* listEntries(list, whole, place);
   const rdids = new Names();
   for (const [index, given] of ((whole.routingDomains ?? []) as unknown[]).entries()) {
     yield* domainEntries(expand(given), `/routingDomains/${index}`, rdids, vsids);
   }
-  yield* listEntries(nodeLists.after, whole, place);
+  for (const list of nodeLists.after) yield* listEntries(list, whole, place);
 }
 
 function* domainEntries(
@@ -58,7 +60,7 @@ function* domainEntries(
   vsids: Names,
 ): Generator<DocumentEntry> {
   const domain = checkDomain(withLowerCaseRdid(given), pointer);
-  const { rdid, name, description, labels, gateway, nat } = domain as Json & { rdid: string };
+  const { rdid, name, description, labels } = domain as Json & { rdid: string };
   rdids.note(rdid, { kind: 'routingDomain', rdid }, `${pointer}/rdid`);
   const own = {
     name,
@@ -67,11 +69,10 @@ function* domainEntries(
   };
   yield entryAt('routingDomain', { rdid }, own, pointer);
   const place = { pointer, rdid, vsids, expand: (value: unknown) => value };
-  yield* listEntries(domainLists.beforeGateway, domain, place);
-  if (gateway !== undefined) yield singleEntry('gateway', gateway, pointer, rdid);
-  yield* listEntries(domainLists.beforeNat, domain, place);
-  if (nat !== undefined) yield singleEntry('nat', nat, pointer, rdid);
-  yield* listEntries(domainLists.afterNat, domain, place);
+  for (const part of domainParts) {
+    if (typeof part !== 'string') yield* listEntries(part, domain, place);
+    else if (domain[part] !== undefined) yield singleEntry(part, domain[part], pointer, rdid);
+  }
 }
 
 /** Where lists stand. */
@@ -82,35 +83,27 @@ interface ListsPlace {
   readonly expand: Outline['expand'];
 }
 
-/** The elements of the lists. VSIDs are unique in the whole document, all other names in their list. */
+/** The elements of the list. VSIDs are unique in the whole document, all other names in their list. */
 function* listEntries(
-  lists: readonly DocumentList[],
+  { list, kind, naming }: DocumentList,
   parent: Json,
   { pointer: parentPointer, rdid, vsids, expand }: ListsPlace,
 ): Generator<DocumentEntry> {
-  for (const { list, kind, naming } of lists) {
-    const names = (kind === 'virtualSubnet' ? vsids : undefined) ?? new Names();
-    const check = checkElement.get(kind) as Check;
-    for (const [index, given] of ((parent[list] ?? []) as unknown[]).entries()) {
-      const pointer = `${parentPointer}/${list}/${index}`;
-      const { [naming]: name, ...value } = check(expand(given), pointer);
-      const id =
-        kind === 'providerAddress' ? addressName(String(name), `${pointer}/${naming}`) : String(name);
-      const place = rdid === undefined ? { id } : { rdid, id };
-      names.note(id, { kind, ...place }, `${pointer}/${naming}`);
-      yield entryAt(kind, place, value, pointer);
-    }
+  const names = (kind === 'virtualSubnet' ? vsids : undefined) ?? new Names();
+  const check = checkElement.get(kind) as Check;
+  for (const [index, given] of ((parent[list] ?? []) as unknown[]).entries()) {
+    const pointer = `${parentPointer}/${list}/${index}`;
+    const { [naming]: name, ...value } = check(expand(given), pointer);
+    const id = kind === 'providerAddress' ? addressName(String(name), `${pointer}/${naming}`) : String(name);
+    const place = rdid === undefined ? { id } : { rdid, id };
+    names.note(id, { kind, ...place }, `${pointer}/${naming}`);
+    yield entryAt(kind, place, value, pointer);
   }
 }
 
-function singleEntry(
-  kind: 'gateway' | 'nat',
-  given: unknown,
-  parentPointer: string,
-  rdid: string,
-): DocumentEntry {
+function singleEntry(kind: SingleKind, given: unknown, parentPointer: string, rdid: string): DocumentEntry {
   const pointer = `${parentPointer}/${kind}`;
-  return entryAt(kind, { rdid }, checkSingle[kind](given, pointer), pointer);
+  return entryAt(kind, { rdid }, (checkSingle.get(kind) as Check)(given, pointer), pointer);
 }
 
 /** `value` is what the schema of its kind accepts. */

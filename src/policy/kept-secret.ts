@@ -1,9 +1,9 @@
 /**
- * The secret of a site connection is never shown, so that whoever changes the connection may leave it out: then the one that is
- * there stays.
+ * Secrets are never shown, so that whoever changes a site connection or the peers of BGP may leave them out: then those that are
+ * there stay.
  */
 import { readCertificates, readPrivateKey } from './pem.ts';
-import type { SiteConnection } from './resources.ts';
+import type { Bgp, SiteConnection } from './resources.ts';
 import { invalid } from './rules/refusal.ts';
 
 /**
@@ -25,6 +25,19 @@ export function withKeptSecret(value: SiteConnection, held: SiteConnection | und
     throw invalid('secret-required', pointer, undefined, why);
   }
   return { ...value, authentication: { ...authentication, [field]: kept } };
+}
+
+/**
+ * The BGP with its passwords: of a peer without one that which the peer of its name has in `held`. Null, which takes it away, does not
+ * stay; in `held` it is one that was stored and could not be opened, and stays.
+ */
+export function withKeptPasswords(value: Bgp, held: Bgp | undefined): Bgp {
+  const kept = new Map(held?.peers.map(({ name, password }) => [name, password]));
+  const peers = value.peers.map(({ password, ...peer }) => {
+    const own = password === undefined ? kept.get(peer.name) : (password ?? undefined);
+    return own === undefined ? peer : { ...peer, password: own };
+  });
+  return { ...value, peers };
 }
 
 /** False of one whose secret was stored and could not be opened. */

@@ -3,8 +3,10 @@
  * rules that one resource can break by itself. What comes out is what `checkPut`, the store and the compiler expect.
  */
 import type { ResourceKind, ResourceTypes } from './resources.ts';
+import { normalizeBgp } from './rules/bgp.ts';
 import { normalizeCustomerRoute } from './rules/customer-route.ts';
 import { normalizeExternalAddressPool } from './rules/external-address-pool.ts';
+import { normalizeForwarding } from './rules/forwarding.ts';
 import { normalizeGateway } from './rules/gateway.ts';
 import { normalizeLookupRecord } from './rules/lookup-record.ts';
 import { normalizeNat } from './rules/nat.ts';
@@ -21,6 +23,8 @@ const normalizers: { [K in ResourceKind]: (value: ResourceTypes[K]) => ResourceT
   customerRoute: normalizeCustomerRoute,
   gateway: normalizeGateway,
   nat: normalizeNat,
+  forwarding: normalizeForwarding,
+  bgp: normalizeBgp,
   siteConnection: normalizeSiteConnection,
   providerAddress: normalizeProviderAddress,
   providerRoute: normalizeProviderRoute,

@@ -3,6 +3,7 @@
  * addresses in canonical text form and every default filled in. Plain data, compared by value.
  */
 
+import type { BgpPolicy } from './bgp-resources.ts';
 import type { MainMode, QuickMode, SiteSubnet } from './site-connection-resources.ts';
 
 /** A customer address and where it lives: one row of the data plane's lookup table. */
@@ -186,6 +187,60 @@ export interface SiteConnectionPlan {
   rxBandwidthKbps?: number;
 }
 
+/** The network that the context is on without NAT: its link `fwd`. */
+export interface ForwardingPlan {
+  /** The gateway's interface. */
+  uplink: string;
+  /** Undefined: the untagged network, which other domains are on, too. */
+  vlanId?: number;
+  /** Of `fwd`. */
+  mac: string;
+  /** `address/length` in canonical form, IPv4 first, then in the policy's order: the first of a family is the source of what the context itself says. */
+  addresses: string[];
+  /** Ascending by prefix; each with at least one next hop. What connected subnets have is not among them. */
+  routes: { prefix: string; nextHops: string[] }[];
+  /** The tenant's prefixes that pass as they are, ascending, none within another. */
+  advertise: string[];
+}
+
+export interface BgpPeerPlan {
+  name: string;
+  address: string;
+  asn: number;
+  /** An address of `fwd`, or of `hnv` through a tunnel. */
+  localAddress: string;
+  password?: string;
+  holdTimeSeconds: number;
+  /** Undefined: the peer is on a subnet of the context's, or of the same AS. */
+  multihop?: number;
+  maximumPrefixes: number;
+  bfd?: { intervalMilliseconds: number; multiplier: number };
+  /** Names of policies, in the order of trying. */
+  ingressPolicies: string[];
+  egressPolicies: string[];
+  /** By which link the peer is reached. */
+  by: 'forwarding' | 'tunnel';
+}
+
+export interface BgpPlan {
+  asn: number;
+  routerId: string;
+  /** Ascending by name. */
+  peers: BgpPeerPlan[];
+  /** What peers are told, host routes included, ascending; each once. */
+  networks: string[];
+  /** By name; as the resource has them, in canonical form. */
+  policies: BgpPolicy[];
+  maximumPaths: number;
+  gracefulRestartSeconds: number;
+  /**
+   * What no peer may give a route to, ascending, with all that is within: prefixes of the tenant and subnets of the context's links.
+   */
+  own: string[];
+  /** Destinations that no peer may give a route to, just these: forwarding or NAT has one already. */
+  taken: string[];
+}
+
 export interface DomainPlan {
   rdid: string;
   handle: number;
@@ -203,6 +258,8 @@ export interface DomainPlan {
   nat?: NatPlan;
   /** Ascending by name, those that can be; none without `context` and `nat`. */
   siteConnections: SiteConnectionPlan[];
+  forwarding?: ForwardingPlan;
+  bgp?: BgpPlan;
   /** A sentence for each external address and prefix that NAT asks for and is left out of `nat`. */
   withheld?: string[];
   /** Why something that was asked for is not in this plan yet (for example, a gateway without provider address). */

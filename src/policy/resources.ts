@@ -4,11 +4,15 @@
  * fields and between resources are in `rules/`.
  */
 import { type Static, type TSchema, Type } from 'typebox';
+import { Bgp } from './bgp-resources.ts';
 import { closed, IpAddress, IpPrefix, MacAddress, macPattern, VirtualSubnetId } from './fields.ts';
+import { Forwarding } from './forwarding-resources.ts';
 import { ExternalAddressPool, Nat } from './nat-resources.ts';
 import { SiteConnection } from './site-connection-resources.ts';
 
+export * from './bgp-resources.ts';
 export { Guid, InterfaceName, ResourceId, VirtualSubnetId } from './fields.ts';
+export * from './forwarding-resources.ts';
 export * from './nat-resources.ts';
 export * from './site-connection-resources.ts';
 
@@ -166,6 +170,8 @@ export interface ResourceTypes {
   customerRoute: CustomerRoute;
   gateway: Gateway;
   nat: Nat;
+  forwarding: Forwarding;
+  bgp: Bgp;
   siteConnection: SiteConnection;
   providerAddress: ProviderAddress;
   providerRoute: ProviderRoute;
@@ -173,6 +179,14 @@ export interface ResourceTypes {
   port: VmPort;
 }
 export type ResourceKind = keyof ResourceTypes;
+
+/** Kinds that a routing domain has one of at most. */
+export const singleKinds = ['gateway', 'nat', 'forwarding', 'bgp'] as const;
+export type SingleKind = (typeof singleKinds)[number];
+
+export function isSingleKind(kind: ResourceKind): kind is SingleKind {
+  return singleKinds.some((each) => each === kind);
+}
 
 /** The schema of each kind, for validation and OpenAPI. */
 export const resourceSchemas = {
@@ -182,6 +196,8 @@ export const resourceSchemas = {
   customerRoute: CustomerRoute,
   gateway: Gateway,
   nat: Nat,
+  forwarding: Forwarding,
+  bgp: Bgp,
   siteConnection: SiteConnection,
   providerAddress: ProviderAddress,
   providerRoute: ProviderRoute,
@@ -189,31 +205,25 @@ export const resourceSchemas = {
   port: VmPort,
 } as const;
 
-/**
- * The properties of a kind as they may come in: what has a default may be left out, inside of objects with a default and of
- * elements of lists too.
- */
+/** The properties of a kind as they may come in: what has a default may be left out, inside of objects and of elements of lists too. */
 export function inputProperties(kind: ResourceKind): Record<string, TSchema> {
   return optionalWhereDefault(resourceSchemas[kind].properties);
 }
 
 function optionalWhereDefault(properties: Record<string, TSchema>): Record<string, TSchema> {
   return Object.fromEntries(
-    Object.entries(properties).map(([name, schema]) => [
-      name,
-      'default' in schema ? Type.Optional(withInput(schema)) : withInputElements(schema),
-    ]),
+    Object.entries(properties).map(([name, schema]) => {
+      const input = withInput(schema);
+      return [name, 'default' in schema || Type.IsOptional(schema) ? Type.Optional(input) : input];
+    }),
   );
 }
 
-function withInputElements(schema: TSchema): TSchema {
-  if (!Type.IsArray(schema) || !Type.IsObject(schema.items)) return schema;
-  const { items, type: _type, ...options } = schema;
-  const list = Type.Array(withInput(items), options);
-  return Type.IsOptional(schema) ? Type.Optional(list) : list;
-}
-
 function withInput(schema: TSchema): TSchema {
+  if (Type.IsArray(schema) && Type.IsObject(schema.items)) {
+    const { items, type: _type, ...options } = schema;
+    return Type.Array(withInput(items), options);
+  }
   if (!Type.IsObject(schema)) return schema;
   const { properties, type: _type, required: _required, ...options } = schema;
   return Type.Object(optionalWhereDefault(properties), options);

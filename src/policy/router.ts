@@ -3,6 +3,7 @@
  * in every subnet, and the default of a domain's gateway, which every node derives alike.
  */
 import { createHash } from 'node:crypto';
+import { addressFromBytes } from './address.ts';
 import type { DomainState } from './state.ts';
 
 /**
@@ -15,6 +16,14 @@ export const routerMac = '02:48:4e:56:00:01';
 export function derivedMac(text: string): string {
   const digest = createHash('sha256').update(text).digest('hex');
   return ['02', ...(digest.slice(0, 10).match(/../g) ?? [])].join(':');
+}
+
+/** The IPv6 link-local address of a MAC (modified EUI-64, RFC 4291 appendix A), in canonical form. */
+export function linkLocalAddress(mac: string): string {
+  const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0] = mac
+    .split(':')
+    .map((digits) => Number.parseInt(digits, 16));
+  return addressFromBytes(Uint8Array.of(0xfe, 0x80, 0, 0, 0, 0, 0, 0, a ^ 2, b, c, 0xff, 0xfe, d, e, f));
 }
 
 /** The gateway's MAC in a domain that does not name one: locally administered, 40 bits of the RDID's SHA-256. */

@@ -6,6 +6,7 @@
 import { Check } from 'typebox/value';
 import type { ResourceKey } from '../store/store.ts';
 import {
+  type Forwarding,
   Guid,
   type Nat,
   ResourceId,
@@ -13,17 +14,19 @@ import {
   type ResourceTypes,
   VirtualSubnetId,
 } from './resources.ts';
-import { checkCustomerRoute } from './rules/customer-route.ts';
+import { checkBgp } from './rules/bgp.ts';
+import { checkCustomerRoute, checkCustomerRouteDelete } from './rules/customer-route.ts';
 import { checkExternalAddressPool, checkExternalAddressPoolDelete } from './rules/external-address-pool.ts';
-import { checkGateway } from './rules/gateway.ts';
+import { checkForwarding, checkForwardingDelete } from './rules/forwarding.ts';
+import { checkGateway, checkGatewayDelete } from './rules/gateway.ts';
 import { checkLookupRecord } from './rules/lookup-record.ts';
 import { checkNat, checkNatDelete } from './rules/nat.ts';
 import { checkPort } from './rules/port.ts';
 import { checkProviderAddress } from './rules/provider-address.ts';
 import { checkProviderRoute, checkRoutesOfProviderAddress } from './rules/provider-route.ts';
 import { deleteInUse, invalidName, notFound } from './rules/refusal.ts';
-import { checkSiteConnection } from './rules/site-connection.ts';
-import { checkTenantNat } from './rules/tenant.ts';
+import { checkSiteConnection, checkSiteConnectionDelete } from './rules/site-connection.ts';
+import { checkTenantForwarding, checkTenantNat } from './rules/tenant.ts';
 import { checkVirtualSubnet, checkVirtualSubnetDelete } from './rules/virtual-subnet.ts';
 import type { DesiredState, DomainState } from './state.ts';
 
@@ -43,6 +46,8 @@ const checks: Checks = {
   customerRoute: (state, key, value) => checkCustomerRoute(domainOf(state, key), resourceId(key), value),
   gateway: (state, key, value) => checkGateway(state, domainOf(state, key), value),
   nat: (state, key, value) => checkNat(state, domainOf(state, key), value),
+  forwarding: (state, key, value) => checkForwarding(state, domainOf(state, key), value),
+  bgp: (state, key, value) => checkBgp(domainOf(state, key), value),
   siteConnection: (state, key, value) =>
     checkSiteConnection(state, domainOf(state, key), resourceId(key), value),
   providerAddress: (state, key, value) => checkProviderAddress(state, key.id ?? '', value),
@@ -71,6 +76,7 @@ export function checkTenantPut<K extends ResourceKind>(
   value: ResourceTypes[K],
 ): void {
   if (key.kind === 'nat') checkTenantNat(domainOf(state, key), value as Nat);
+  if (key.kind === 'forwarding') checkTenantForwarding(domainOf(state, key), value as Forwarding);
 }
 
 /**
@@ -110,18 +116,30 @@ export function checkDelete(state: DesiredState, key: ResourceKey): void {
     case 'lookupRecord':
       if (!domain.lookupRecords.has(id)) throw notFound(`lookup record ${id}`);
       return;
-    case 'customerRoute':
-      if (!domain.customerRoutes.has(id)) throw notFound(`customer route ${id}`);
+    case 'customerRoute': {
+      const route = domain.customerRoutes.get(id);
+      if (route === undefined) throw notFound(`customer route ${id}`);
+      checkCustomerRouteDelete(domain, id, route);
       return;
+    }
     case 'gateway':
       if (domain.gateway === undefined) throw notFound('gateway');
+      checkGatewayDelete(domain);
       return;
     case 'nat':
       if (domain.nat === undefined) throw notFound('nat');
       checkNatDelete(domain);
       return;
+    case 'forwarding':
+      if (domain.forwarding === undefined) throw notFound('forwarding');
+      checkForwardingDelete(domain);
+      return;
+    case 'bgp':
+      if (domain.bgp === undefined) throw notFound('bgp');
+      return;
     case 'siteConnection':
       if (!domain.siteConnections.has(id)) throw notFound(`site connection ${id}`);
+      checkSiteConnectionDelete(domain, id);
       return;
   }
 }

@@ -5,8 +5,10 @@
 import type { AddressRanges } from './address-ranges.ts';
 import type { ExternalShare } from './external-shares.ts';
 import type {
+  Bgp,
   CustomerRoute,
   ExternalAddressPool,
+  Forwarding,
   Gateway,
   LookupRecord,
   Nat,
@@ -44,6 +46,8 @@ export interface DomainState {
   readonly routeByDestination: ReadonlyMap<string, string>;
   readonly gateway?: Gateway;
   readonly nat?: Nat;
+  readonly forwarding?: Forwarding;
+  readonly bgp?: Bgp;
   /** By name. */
   readonly siteConnections: ReadonlyMap<string, SiteConnection>;
 }
@@ -54,12 +58,24 @@ export interface Externals {
   readonly addresses: ReadonlyMap<string, readonly ExternalShare[]>;
   /** Canonical prefix to RDID. */
   readonly prefixes: ReadonlyMap<string, string>;
-  /** The IPv6 addresses and the prefixes. */
+  /** The addresses and the prefixes. */
   readonly ranges: AddressRanges;
   /** RDIDs of the domains that have an address from a pool, by its name; a pool that nobody uses is absent. */
   readonly poolUsers: ReadonlyMap<string, ReadonlySet<string>>;
   /** Shares of addresses and prefixes, together. */
   readonly count: number;
+}
+
+/** Index of all forwarding policies: what `claimsOf` tells of each (forwarding-index.ts). */
+export interface Forwardings {
+  /** `vlanKey` to RDID. */
+  readonly vlans: ReadonlyMap<string, string>;
+  /** Addresses on untagged networks (canonical address) to RDID. */
+  readonly addresses: ReadonlyMap<string, string>;
+  /** Prefixes that are routed on untagged networks (canonical prefix) to RDID. */
+  readonly prefixes: ReadonlyMap<string, string>;
+  /** Those addresses and prefixes: of different domains none overlap. */
+  readonly ranges: AddressRanges;
 }
 
 export interface DesiredState {
@@ -78,6 +94,9 @@ export interface DesiredState {
   /** By name. */
   readonly externalAddressPools: ReadonlyMap<string, ExternalAddressPool>;
   readonly externals: Externals;
+  readonly forwardings: Forwardings;
+  /** Interfaces that forwarding may name, the default first; empty on a host, which has no say in it. */
+  readonly uplinks: readonly string[];
   /** Whether site connections may have algorithms that are broken (`ipsec.allowWeakAlgorithms`). */
   readonly allowsWeakAlgorithms: boolean;
 }

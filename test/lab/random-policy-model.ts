@@ -18,6 +18,8 @@ import {
   type ResourceKind,
   type ResourceTypes,
   resourceSchemas,
+  type SingleKind,
+  singleKinds,
 } from '../../src/policy/resources.ts';
 import { checkDelete, checkPut } from '../../src/policy/rules.ts';
 import type { DesiredState } from '../../src/policy/state.ts';
@@ -67,7 +69,7 @@ export function collections(rdids: readonly string[]): { path: string; kind: Res
 }
 
 /** Single resources of a domain. */
-export const SINGLES = ['gateway', 'nat'] as const;
+export const SINGLES = singleKinds;
 
 /** The key of a resource's path, which is one of random-policy.ts. */
 export function keyOfPath(path: string): ResourceKey {
@@ -75,7 +77,7 @@ export function keyOfPath(path: string): ResourceKey {
   const ofNode = NODE_FOLDERS.find(([name]) => name === folder);
   if (ofNode !== undefined) return { kind: ofNode[2], id: canonicalAddress(first) ?? first };
   if (inner === undefined) return { kind: 'routingDomain', rdid: first };
-  if (id === undefined) return { kind: inner as 'gateway' | 'nat', rdid: first };
+  if (id === undefined) return { kind: inner as SingleKind, rdid: first };
   const kind = FOLDERS.find(([name]) => name === inner)?.[2];
   if (kind === undefined) throw new Error(`${path} is the path of no resource`);
   return { kind, rdid: first, id };
@@ -226,13 +228,16 @@ const nodeOrder = [
   ...['provider-addresses', 'provider-routes', 'external-address-pools', 'routing-domains', 'ports'],
 ];
 
+const domainOrder = [
+  ...['', 'virtual-subnets', 'lookup-records', 'gateway', 'customer-routes', 'nat', 'forwarding'],
+  ...['site-connections', 'bgp'],
+];
+
 /** In what order a document's resources are put; `rdids` are in the document's. */
 function documentOrder(path: string, rdids: readonly string[]): string {
   const [, , folder = '', rdid = '', inner = ''] = path.split('/');
   const ofNode = nodeOrder.indexOf(folder);
-  const ofDomain = ['', 'virtual-subnets', 'lookup-records', 'gateway', 'customer-routes', 'nat'].indexOf(
-    inner,
-  );
+  const ofDomain = domainOrder.indexOf(inner);
   const domain = folder === 'routing-domains' ? String(rdids.indexOf(rdid)).padStart(3, '0') : '';
   return `${ofNode} ${domain} ${ofDomain}`;
 }

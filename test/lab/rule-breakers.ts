@@ -4,6 +4,13 @@
  * command line.
  */
 import type { ApiClient } from './api-client.ts';
+import { bgpBreakers, bgpInUseBreakers } from './bgp-rule-breakers.ts';
+import {
+  forwardingBreakers,
+  providerForwardingBreakers,
+  provisionForwardingNeighbours,
+  routingInUseBreakers,
+} from './forwarding-rule-breakers.ts';
 import { PROVIDER_NIC } from './gateway-node.ts';
 import { natBreakers, poolBreakers, provisionNatNeighbours } from './nat-rule-breakers.ts';
 import {
@@ -646,14 +653,16 @@ const ports: RuleBreaker[] = [
 /** By what they are about: a sentence goes "a virtual subnet refuses …". */
 export const ruleBreakers: Readonly<Record<string, readonly RuleBreaker[]>> = {
   'a routing domain': routingDomains,
-  'a virtual subnet': [...subnets, ...siteSubnetBreakers],
+  'a virtual subnet': [...subnets, ...siteSubnetBreakers, ...routingInUseBreakers],
   'a lookup record': records,
   'a customer route': routes,
   'a gateway': gateways,
   NAT: [...natBreakers, ...siteNatBreakers],
+  forwarding: [...forwardingBreakers, ...bgpInUseBreakers],
+  BGP: bgpBreakers,
   'a site connection': siteBreakers,
   'an external address pool': poolBreakers,
-  'a provider address': providerAddresses,
+  'a provider address': [...providerAddresses, ...providerForwardingBreakers],
   'a provider route': providerRoutes,
   'a port': ports,
 };
@@ -665,6 +674,7 @@ export async function provisionNeighbours(api: Pick<ApiClient, 'put'>): Promise<
   await api.put('/v1/ports/tap2', GATEWAY_NEIGHBOUR);
   await provisionNatNeighbours(api);
   await provisionSiteNeighbours(api);
+  await provisionForwardingNeighbours(api);
   const base = `/v1/routing-domains/${CROWDED.rdid}`;
   await api.put(base, { name: 'crowded' });
   await api.put(`${base}/virtual-subnets/${CROWDED.vsid}`, subnet([CROWDED.prefix]));

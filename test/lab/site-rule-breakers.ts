@@ -9,15 +9,15 @@ import {
 } from './site-certificates.ts';
 
 /** What stands beside the tenants, none with a gateway: a domain with a connection, one that shares an address with it, one without NAT. */
-const SITES = '77777777-7777-7777-7777-777777777777';
+export const SITES = '77777777-7777-7777-7777-777777777777';
 const SHARER = '88888888-8888-8888-8888-888888888888';
 const BARE = '99999999-9999-9999-9999-999999999999';
-const WHOLE = '198.51.100.231';
+export const WHOLE = '198.51.100.231';
 const SHARED = '198.51.100.232';
 const SUBNET = '10.21.0.0/16';
 const PEER = '203.0.113.7';
 const PEER_OF_SHARER = '203.0.113.8';
-const SITE_PREFIX = '192.168.50.0/24';
+export const SITE_PREFIX = '192.168.50.0/24';
 
 const domain = (path = '', rdid = SITES): string => `/v1/routing-domains/${rdid}${path}`;
 const newSite = domain('/site-connections/new');

@@ -5,8 +5,10 @@
 import { HnvError } from '../../src/errors.ts';
 import { normalize } from '../../src/policy/normalize.ts';
 import type {
+  Bgp,
   CustomerRoute,
   ExternalAddressPool,
+  Forwarding,
   Gateway,
   LookupRecord,
   Nat,
@@ -23,6 +25,7 @@ import { destinationKey } from '../../src/policy/rules/customer-route.ts';
 import { hasCustomerAddress } from '../../src/policy/rules/lookup-record.ts';
 import type { DesiredState, DomainState } from '../../src/policy/state.ts';
 import { ExternalOwners } from '../../src/store/external-owners.ts';
+import { ForwardingOwners } from '../../src/store/forwarding-owners.ts';
 import type { ResourceKey } from '../../src/store/store.ts';
 import { forGood } from '../../src/store/undo.ts';
 import { natPolicy } from '../lab/nat-policy.ts';
@@ -58,8 +61,13 @@ interface MutableDomain extends DomainState {
   routeByDestination: Map<string, string>;
   gateway?: Gateway;
   nat?: Nat;
+  forwarding?: Forwarding;
+  bgp?: Bgp;
   siteConnections: Map<string, SiteConnection>;
 }
+
+/** Interfaces for forwarding of the states here. */
+export const UPLINKS = ['eth0', 'eth1'];
 
 /** The state after all puts; a domain comes into being with the first resource that is put into it. */
 export function stateOf(puts: readonly Put[]): DesiredState {
@@ -70,6 +78,7 @@ export function stateOf(puts: readonly Put[]): DesiredState {
   const portsByVsid = new Map<number, Set<string>>();
   const vsidOwners = new Map<number, string>();
   const externals = new ExternalOwners();
+  const forwardings = new ForwardingOwners(UPLINKS);
   const externalAddressPools = new Map<string, ExternalAddressPool>();
 
   for (const { key, value } of puts) {
@@ -126,6 +135,13 @@ export function stateOf(puts: readonly Put[]): DesiredState {
         domain.nat = normalize('nat', value as Nat);
         externals.take(rdid, domain.nat, externalAddressPools, forGood);
         break;
+      case 'forwarding':
+        domain.forwarding = normalize('forwarding', value as Forwarding);
+        forwardings.take(rdid, domain.forwarding, forGood);
+        break;
+      case 'bgp':
+        domain.bgp = normalize('bgp', value as Bgp);
+        break;
       case 'siteConnection':
         domain.siteConnections.set(id, normalize('siteConnection', value as SiteConnection));
         break;
@@ -133,7 +149,8 @@ export function stateOf(puts: readonly Put[]): DesiredState {
   }
   return {
     ...{ domains, providerAddresses, providerRoutes, ports, portsByVsid },
-    ...{ vsidOwners, externals, externalAddressPools, allowsWeakAlgorithms: false },
+    ...{ vsidOwners, externals, externalAddressPools, forwardings, uplinks: UPLINKS },
+    allowsWeakAlgorithms: false,
   };
 }
 

@@ -6,6 +6,7 @@ import type { CustomerRoute } from '../resources.ts';
 import type { DomainState } from '../state.ts';
 import { addressField, isUnspecified, prefixField } from './field.ts';
 import { conflict, invalid } from './refusal.ts';
+import { concernsRouting, requireRouting, requireRoutingWithout } from './routing-in-use.ts';
 import { requireHostAddress, requireSubnet } from './subnet-address.ts';
 
 export function normalizeCustomerRoute(value: CustomerRoute): CustomerRoute {
@@ -39,6 +40,18 @@ export function checkCustomerRoute(domain: DomainState, id: string, value: Custo
     const why = `with metric ${value.metric} is the destination of customer route ${other}: a destination prefix and metric are unique inside a routing domain`;
     throw conflict('route-unique', '/destinationPrefix', value.destinationPrefix, why);
   }
+  const before = domain.customerRoutes.get(id) ?? value;
+  const prefixes = [before.destinationPrefix, value.destinationPrefix];
+  if (!concernsRouting(domain, prefixes)) return;
+  const customerRoutes = new Map(domain.customerRoutes).set(id, value);
+  requireRouting({ ...domain, customerRoutes }, '/destinationPrefix', [value.destinationPrefix]);
+}
+
+export function checkCustomerRouteDelete(domain: DomainState, id: string, value: CustomerRoute): void {
+  if (!concernsRouting(domain, [value.destinationPrefix])) return;
+  const customerRoutes = new Map(domain.customerRoutes);
+  customerRoutes.delete(id);
+  requireRoutingWithout({ ...domain, customerRoutes }, `Customer route ${id}`);
 }
 
 /** What tells the routes of a domain apart. */

@@ -7,6 +7,7 @@ import { effectiveGatewayMac } from '../router.ts';
 import type { DesiredState, DomainState } from '../state.ts';
 import { macField, unicastField } from './field.ts';
 import { conflict, invalid } from './refusal.ts';
+import { requireRouting, requireRoutingWithout } from './routing-in-use.ts';
 import { requireHostAddress, requireSubnet } from './subnet-address.ts';
 
 export function normalizeGateway(value: Gateway): Gateway {
@@ -55,4 +56,9 @@ export function checkGateway(state: DesiredState, domain: DomainState, value: Ga
       throw conflict('gateway-port', '/macAddress', mac, why);
     }
   }
+  requireRouting({ ...domain, gateway: value }, '/customerAddresses', value.customerAddresses);
+}
+
+export function checkGatewayDelete({ gateway: _, ...after }: DomainState): void {
+  requireRoutingWithout(after, 'The gateway');
 }

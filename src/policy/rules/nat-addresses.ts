@@ -3,6 +3,7 @@ import type { HnvError } from '../../errors.ts';
 import { overlapping } from '../address-ranges.ts';
 import { externalAddressesOf } from '../external-addresses.ts';
 import { isWhole, shareOf, shareOfOthers } from '../external-shares.ts';
+import { forwardingOwner } from '../forwarding-index.ts';
 import type { ExternalAddress, Nat } from '../resources.ts';
 import type { DesiredState } from '../state.ts';
 import { unicastField } from './field.ts';
@@ -63,13 +64,14 @@ export function ownerOf(state: DesiredState, rdid: string, address: ExternalAddr
       ? `It is an ${owner}.`
       : `With ports ${other.portStart} to ${other.portEnd} it is an ${owner}.`;
   }
-  if (!ipAddress.includes(':')) return undefined;
-  for (const text of overlapping(state.externals.ranges, ipAddress)) {
-    const owner = state.externals.prefixes.get(text);
-    if (owner !== undefined && owner !== rdid)
-      return `It is in external prefix ${text} of routing domain ${owner}.`;
+  if (ipAddress.includes(':')) {
+    for (const text of overlapping(state.externals.ranges, ipAddress)) {
+      const owner = state.externals.prefixes.get(text);
+      if (owner !== undefined && owner !== rdid)
+        return `It is in external prefix ${text} of routing domain ${owner}.`;
+    }
   }
-  return undefined;
+  return forwardingOwner(state, rdid, ipAddress);
 }
 
 /** A tenant is told the same whoever has the address. */

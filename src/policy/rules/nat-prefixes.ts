@@ -4,6 +4,7 @@
  */
 import { addressFamily, contains, networkAddress, parsePrefix } from '../address.ts';
 import { overlapping } from '../address-ranges.ts';
+import { forwardingOwner } from '../forwarding-index.ts';
 import type { ExternalAddress, ExternalPrefix, Nat } from '../resources.ts';
 import type { DesiredState } from '../state.ts';
 import { prefixField, requireUnicastPrefix } from './field.ts';
@@ -110,11 +111,8 @@ function requireOutside(
 }
 
 /** What of others is in the way of the domain `rdid`, as a sentence; undefined when the prefix is free. */
-export function ownerOfPrefix(
-  { externals, providerAddresses }: DesiredState,
-  rdid: string,
-  prefix: string,
-): string | undefined {
+export function ownerOfPrefix(state: DesiredState, rdid: string, prefix: string): string | undefined {
+  const { externals, providerAddresses } = state;
   for (const address of providerAddresses.keys()) {
     if (contains(prefix, address)) return `It has provider address ${address} of this node in it.`;
   }
@@ -127,7 +125,7 @@ export function ownerOfPrefix(
     const other = externals.addresses.get(text)?.find((share) => share.rdid !== rdid);
     if (other !== undefined) return `It has external address ${text} of routing domain ${other.rdid} in it.`;
   }
-  return undefined;
+  return forwardingOwner(state, rdid, prefix);
 }
 
 /** The first external prefix that would have nothing of the domain inside when its subnets' prefixes were these. */

@@ -14,6 +14,7 @@ import {
 import { checkUseOfAddresses, normalizeMappings, normalizeOneToOne } from './nat-mappings.ts';
 import { checkExternalPrefixes, normalizeExternalPrefixes } from './nat-prefixes.ts';
 import { deleteInUse, invalid } from './refusal.ts';
+import { requireRouting } from './routing-in-use.ts';
 import { checkNatOfSites } from './site-peers.ts';
 import { requireHostAddress } from './subnet-address.ts';
 import { SubnetPrefixes } from './subnet-prefixes.ts';
@@ -71,6 +72,7 @@ export function checkNat(state: DesiredState, domain: DomainState, value: Nat): 
     }
   }
   checkNatOfSites(state, domain, value);
+  requireRouting({ ...domain, nat: value }, '/externalAddresses');
 }
 
 export function checkNatDelete({ siteConnections }: DomainState): void {

@@ -4,9 +4,11 @@
 
 import { addressFamily, canonicalAddress, isForwardableUnicast } from '../address.ts';
 import { overlapping } from '../address-ranges.ts';
+import { forwardingOwner } from '../forwarding-index.ts';
 import type { ProviderAddress } from '../resources.ts';
 import type { DesiredState } from '../state.ts';
 import { macField } from './field.ts';
+import { ownerOfProviderVlan } from './forwarding-owners.ts';
 import { checkRoutesOfProviderAddress } from './provider-route.ts';
 import { conflict, invalid, invalidName, nameConflict } from './refusal.ts';
 
@@ -35,6 +37,20 @@ export function checkProviderAddress(state: DesiredState, address: string, value
       'is an external address of a routing domain, or in its external prefix, and cannot be a provider address too';
     const forOperators = `That is routing domain ${owner}.`;
     throw nameConflict('provider-address-external', 'Provider address', address, why, { forOperators });
+  }
+  const forwarding = forwardingOwner(state, undefined, address);
+  if (forwarding !== undefined) {
+    const why =
+      'is an address, or in a prefix, that forwarding has on an untagged network, and cannot be a provider address too';
+    throw nameConflict('provider-address-forwarding', 'Provider address', address, why, {
+      forOperators: forwarding,
+    });
+  }
+  const vlanOwner = ownerOfProviderVlan(state, value);
+  if (vlanOwner !== undefined) {
+    const why = 'is the VLAN of a forwarding on that interface, and cannot be of the provider network too';
+    const forOperators = `That is of routing domain ${vlanOwner}.`;
+    throw conflict('provider-vlan-forwarding', '/vlanId', value.vlanId, why, { forOperators });
   }
   if (state.ports.has(value.interface)) {
     const why = 'is the interface of a port, which cannot carry a provider address too';

@@ -8,6 +8,7 @@ import { SiteConnection, type SiteSubnet } from '../resources.ts';
 import type { DesiredState, DomainState } from '../state.ts';
 import { prefixField, requireUnicastPrefix, unicastField } from './field.ts';
 import { invalid } from './refusal.ts';
+import { requireRouting, requireRoutingWithout } from './routing-in-use.ts';
 import { normalizeAlgorithms, requireStrongAlgorithms } from './site-algorithms.ts';
 import { normalizeAuthentication } from './site-authentication.ts';
 import { checkSitePeers } from './site-peers.ts';
@@ -40,6 +41,15 @@ export function checkSiteConnection(
   if (!state.allowsWeakAlgorithms) requireStrongAlgorithms(value);
   checkSitePeers(state, domain, name, value);
   checkSitePrefixes(domain, name, value);
+  const siteConnections = new Map(domain.siteConnections).set(name, value);
+  const prefixes = value.subnets.map(({ prefix }) => prefix);
+  requireRouting({ ...domain, siteConnections }, '/subnets', prefixes);
+}
+
+export function checkSiteConnectionDelete(domain: DomainState, name: string): void {
+  const siteConnections = new Map(domain.siteConnections);
+  siteConnections.delete(name);
+  requireRoutingWithout({ ...domain, siteConnections }, `Site connection ${name}`);
 }
 
 /** One address is no list. */

@@ -1,10 +1,12 @@
 /**
  * What of a routing domain is its hoster's to give, and its tenant's only to keep or to drop: external addresses and prefixes,
  * which are the machine's own, its router's and everybody's on the uplink as long as nobody says whose they are; and how many
- * sessions it may have. All else of its NAT is the tenant's.
+ * sessions it may have. All else of its NAT is the tenant's. Forwarding leads into a network of the hoster's, and is the hoster's to
+ * give as a whole.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { externalAddressesOf } from '../external-addresses.ts';
-import type { ExternalAddress, Nat } from '../resources.ts';
+import type { ExternalAddress, Forwarding, Nat } from '../resources.ts';
 import type { DomainState } from '../state.ts';
 import { invalid } from './refusal.ts';
 
@@ -22,6 +24,16 @@ export function checkTenantNat(domain: DomainState, wanted: Nat): void {
     const limit = held?.maxSessions === undefined ? 'absent' : held.maxSessions;
     const why = `must stay as it is, ${limit}: an operator sets the limit`;
     throw invalid('max-sessions-given', '/maxSessions', wanted.maxSessions, why);
+  }
+}
+
+/** Throws HNV_INVALID_FIELD when a tenant's forwarding is not the one that its domain was given. */
+export function checkTenantForwarding({ forwarding: held }: DomainState, wanted: Forwarding): void {
+  const given = { ...held, ...wanted };
+  for (const field of Object.keys(given) as (keyof Forwarding)[]) {
+    if (isDeepStrictEqual(wanted[field], held?.[field])) continue;
+    const why = 'is not what this routing domain has: an operator gives forwarding';
+    throw invalid('forwarding-given', `/${field}`, wanted[field], why);
   }
 }
 

@@ -9,6 +9,7 @@ import { isUnspecified, multicastField, prefixField, requireUnicastPrefix } from
 import { hasCustomerAddress, maxProviderAddresses } from './lookup-record.ts';
 import { prefixWithoutInside } from './nat-prefixes.ts';
 import { changeInUse, conflict, deleteInUse, invalid, nameConflict } from './refusal.ts';
+import { requireRouting, requireRoutingWithout } from './routing-in-use.ts';
 import { checkSubnetOfSites } from './site-prefixes.ts';
 import { hostAddressProblem } from './subnet-address.ts';
 
@@ -63,6 +64,8 @@ export function checkVirtualSubnet(
     }
   }
   checkSubnetOfSites(domain, value);
+  const virtualSubnets = new Map(domain.virtualSubnets).set(vsid, value);
+  requireRouting({ ...domain, virtualSubnets }, '/addressPrefixes', value.addressPrefixes);
   const before = domain.virtualSubnets.get(vsid);
   if (before === undefined) return;
   checkStillInside(state, domain, vsid, before, value);
@@ -90,6 +93,9 @@ export function checkVirtualSubnetDelete(
   if (mapped !== undefined) throw deleteInUse(rule, what, `the static mapping or oneToOne to ${mapped}`);
   const external = prefixWithoutInside(domain.nat, prefixesWith(domain, vsid, []));
   if (external !== undefined) throw deleteInUse(rule, what, `external prefix ${external}`);
+  const virtualSubnets = new Map(domain.virtualSubnets);
+  virtualSubnets.delete(vsid);
+  requireRoutingWithout({ ...domain, virtualSubnets }, what);
 }
 
 function checkVsidOwner(state: DesiredState, domain: DomainState, vsid: number): void {
