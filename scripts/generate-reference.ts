@@ -12,6 +12,7 @@ interface Schema {
   description?: string;
   default?: unknown;
   properties?: Record<string, Schema>;
+  items?: Schema;
 }
 
 const GENERATED = '<!-- Written by scripts/generate-reference.ts (npm run generate); do not edit. -->';
@@ -21,7 +22,8 @@ function configurationRows(schema: Schema, path: string): string[] {
     const name = path === '' ? key : `${path}.${key}`;
     if (value.properties !== undefined) return configurationRows(value, name);
     const standard = value.default === undefined ? '' : `\`${shown(value.default)}\``;
-    return [`| \`${name}\` | ${standard} | ${value.description ?? ''} |`];
+    const own = `| \`${name}\` | ${standard} | ${value.description ?? ''} |`;
+    return [own, ...configurationRows(value.items ?? {}, `${name}[]`)];
   });
 }
 

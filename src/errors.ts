@@ -40,6 +40,7 @@ export const errorCatalogue = {
   HNV_NFTABLES: { status: 500, fault: 'system', title: 'An nftables transaction failed' },
   HNV_NETNS: { status: 500, fault: 'system', title: 'A network namespace operation failed' },
   HNV_SITE: { status: 500, fault: 'system', title: 'An IKE daemon failed' },
+  HNV_BGP: { status: 500, fault: 'system', title: 'A BGP speaker failed' },
   HNV_IPROUTE2: { status: 500, fault: 'system', title: 'An iproute2 command failed' },
 } as const satisfies Record<string, ErrorKind>;
 

@@ -23,9 +23,12 @@ import type { ApiContext } from './resource-routes.ts';
 import { Status } from './resource-schemas.ts';
 import { audit } from './routes/audit.ts';
 import { backup } from './routes/backup.ts';
+import { bgp } from './routes/bgp.ts';
+import { bgpRoutes } from './routes/bgp-routes.ts';
 import { customerRoutes } from './routes/customer-routes.ts';
 import { events } from './routes/events.ts';
 import { externalAddressPools } from './routes/external-address-pools.ts';
+import { forwarding } from './routes/forwarding.ts';
 import { gateway } from './routes/gateway.ts';
 import { lookupRecords } from './routes/lookup-records.ts';
 import { metrics } from './routes/metrics.ts';
@@ -61,6 +64,9 @@ const families = [
   gateway,
   nat,
   natSessions,
+  forwarding,
+  bgp,
+  bgpRoutes,
   siteConnections,
   providerAddresses,
   providerRoutes,

@@ -6,7 +6,7 @@ export function cursorOf(lastName: string): string {
 }
 
 /** The name of the item to go on after. Throws HNV_INVALID_FIELD when no answer can have had this cursor; `form` is that of its names. */
-export function readCursor(cursor: string, form = /./): string {
+export function readCursor(cursor: string, form: Pick<RegExp, 'test'> = /./): string {
   const name = Buffer.from(cursor, 'base64url').toString();
   if (form.test(name) && cursorOf(name) === cursor) return name;
   throw new HnvError(

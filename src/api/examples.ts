@@ -77,6 +77,42 @@ export const examples: {
       },
     ],
   ],
+  forwarding: [
+    [
+      exampleRdid,
+      {
+        vlanId: 312,
+        addresses: ['10.40.0.2/29'],
+        nextHops: ['10.40.0.1'],
+        destinationPrefixes: ['172.16.0.0/12'],
+        advertise: ['10.1.1.0/24'],
+      },
+    ],
+  ],
+  bgp: [
+    [
+      exampleRdid,
+      {
+        asn: 4200000001,
+        peers: [
+          {
+            name: 'corporate',
+            address: '10.40.0.1',
+            asn: 65010,
+            password: 'replace-me-by-20-signs',
+            holdTimeSeconds: 90,
+            maximumPrefixes: 1000,
+            ingressPolicies: ['no-labs'],
+            egressPolicies: [],
+          },
+        ],
+        hostRoutes: false,
+        policies: [{ name: 'no-labs', type: 'Deny', matchPrefixes: ['172.31.0.0/16'] }],
+        maximumPaths: 8,
+        gracefulRestartSeconds: 120,
+      },
+    ],
+  ],
   siteConnection: [
     [
       'office',

@@ -173,6 +173,61 @@ export interface SiteConnectionLive extends SiteConnectionState {
   ikeSas: SiteIkeSa[];
 }
 
+/** RFC 4271 section 8.2.2; `Stopped` when the BGP speaker does not run. */
+export const bgpSessionStates = [
+  'Idle',
+  'Connect',
+  'Active',
+  'OpenSent',
+  'OpenConfirm',
+  'Established',
+  'Stopped',
+] as const;
+
+/** What a BGP peer is doing. */
+export interface BgpPeerState {
+  name: string;
+  address: string;
+  asn: number;
+  state: (typeof bgpSessionStates)[number];
+  /** Since when it is established, ISO 8601. */
+  since?: string;
+  prefixesReceived: number;
+  prefixesAccepted: number;
+  prefixesSent: number;
+  /** Why it is not established, or was not the last time, as a sentence. */
+  lastError?: string;
+  /** Absent without BFD. */
+  bfd?: 'up' | 'down';
+}
+
+/** A route that BGP knows. */
+export interface BgpRoute {
+  prefix: string;
+  nextHops: string[];
+  /** Name of the peer that told it; absent of own networks. */
+  peer?: string;
+  /** ASNs, the nearest first. */
+  asPath: number[];
+  origin: 'IGP' | 'EGP' | 'incomplete';
+  localPreference?: number;
+  med?: number;
+  communities: string[];
+  /** It is the best one, or shares its prefix with that (ECMP). */
+  best: boolean;
+  /** The kernel of the routing context has it. */
+  installed: boolean;
+}
+
+/** A domain's BGP as it is just now. */
+export interface BgpState {
+  peers: BgpPeerState[];
+  /** Bytes of the proportional set size of its processes. */
+  memoryBytes: number;
+  /** Why the BGP speaker has not what the policy says: it refused it, and has what it had before. */
+  refused?: string;
+}
+
 /** One dropped packet, sampled: at most 100 a second for each domain and CPU. */
 export interface DropSample {
   at: string;
@@ -234,6 +289,17 @@ export interface StatusProblem extends ResourceStatus {
   path: string;
 }
 
+export const eventTypes = [
+  'resource',
+  'policy',
+  'status',
+  'drift',
+  'nat',
+  'siteConnection',
+  'bgpPeer',
+  'reset',
+] as const;
+
 /** Something that happened on this node. */
 export interface NodeEvent {
   /** Ascending within a process: what Last-Event-ID resumes after. */
@@ -245,14 +311,15 @@ export interface NodeEvent {
    * `drift`: the kernel was not as programmed, by somebody's hand, and is mended (or not yet: see `reason`);
    * `nat`: NAT refuses sessions, for want of ports or because there are too many, or does so no longer;
    * `siteConnection`: a tunnel came up or went down, or could not be made;
+   * `bgpPeer`: a BGP session was established or ended;
    * `reset`: events before this one are not there any more, and whoever follows must read anew.
    */
-  readonly type: 'resource' | 'policy' | 'status' | 'drift' | 'nat' | 'siteConnection' | 'reset';
+  readonly type: (typeof eventTypes)[number];
   /** Absent for what belongs to no routing domain. */
   readonly routingDomainId?: string;
   /** Path of the resource that it is about. */
   readonly path?: string;
-  /** Of `resource`: created, changed or deleted. Of `status`: the state. Of `drift`: found or mended. Of `nat`: refusing or recovered. Of `siteConnection`: up, down or failed. */
+  /** Of `resource`: created, changed or deleted. Of `status`: the state. Of `drift`: found or mended. Of `nat`: refusing or recovered. Of `siteConnection`: up, down or failed. Of `bgpPeer`: up or down. */
   readonly what?: string;
   /** A sentence for people: why, or what was found. */
   readonly reason?: string;
@@ -301,6 +368,12 @@ export interface Operations {
   siteConnections(rdid: string): ReadonlyMap<string, SiteConnectionState>;
   /** Undefined when this node has not begun with the connection. Fails with HNV_SITE when its IKE daemon does not answer. */
   siteConnection(rdid: string, name: string): Promise<SiteConnectionLive | undefined>;
+  /** Undefined when this node runs no BGP of the domain. Quick: as it was last looked at, at most seconds ago. */
+  bgp(rdid: string): BgpState | undefined;
+  /** All routes that the domain's BGP knows, ascending by prefix, some at a time; undefined when this node runs no BGP of it. Fails with HNV_BGP. */
+  bgpRoutes(rdid: string): AsyncIterable<BgpRoute[]> | undefined;
+  /** The gateway's own BGP with its uplink's routers; undefined when it is not configured. Quick. */
+  uplinkBgp(): BgpState | undefined;
   /**
    * NAT sessions of the domain that pass the filter, some at a time; undefined when this node has no routing context of it. Fails with HNV_NOT_FOUND
    * when the context goes meanwhile. What is begun must be read to its end or given up (`return()`).

@@ -1,5 +1,5 @@
 /** What changed inside of a resource, field by field. */
-import { isSecret } from '../policy/secrets.ts';
+import { mapSecrets } from '../policy/secrets.ts';
 import { Pace } from '../store/pace.ts';
 import { resourcePath } from '../store/resource-path.ts';
 import type { ValueChange } from '../store/store.ts';
@@ -36,8 +36,11 @@ export async function describeChanges(changes: readonly ValueChange[]): Promise<
       described.push({ change, path });
       continue;
     }
-    const fields = [...fieldChanges(before, after, '')].map((field) =>
-      isSecret(key.kind, field.pointer) ? { pointer: field.pointer } : field,
+    // A secret has no value to show, nor has an element of a list that has come or gone with one.
+    const [old, young] = [before, after].map((value) => mapSecrets(key.kind, value, () => undefined));
+    const shown = new Map([...fieldChanges(old, young, '')].map((field) => [field.pointer, field]));
+    const fields = [...fieldChanges(before, after, '')].map(
+      ({ pointer }) => shown.get(pointer) ?? { pointer },
     );
     room -= fields.length;
     described.push({ change, path, fields });

@@ -4,13 +4,13 @@ import {
   type DocumentList,
   documentLists,
   documentSchema,
-  domainLists,
+  domainParts,
   domainSchema,
   elementSchema,
   nodeLists,
   type PartSchemas,
 } from '../policy/document-schema.ts';
-import type { ResourceKind } from '../policy/resources.ts';
+import type { ResourceKind, SingleKind } from '../policy/resources.ts';
 import { exampleRdid, examples } from './examples.ts';
 import { MOST_NOT_READY } from './policy-status.ts';
 
@@ -21,7 +21,7 @@ const componentOf = (kind: ResourceKind) => `Policy${kind[0]?.toUpperCase()}${ki
 
 const parts: PartSchemas = {
   element: ({ kind }) => reference(componentOf(kind)),
-  single: (kind) => reference(kind === 'gateway' ? 'Gateway' : 'Nat'),
+  single: (kind) => reference(`${kind[0]?.toUpperCase()}${kind.slice(1)}`),
   domain: reference(componentOf('routingDomain')),
 };
 
@@ -110,29 +110,16 @@ export function policyComponents(): TSchema[] {
 }
 
 function exampleDocument(): object {
-  const elements = (lists: readonly DocumentList[]) =>
-    Object.fromEntries(
-      lists.map(({ list, kind, naming }) => [
-        list,
-        examples[kind].map(([name, value]) => ({ [naming]: name, ...value })),
-      ]),
-    );
+  const part = (each: DocumentList | SingleKind) => {
+    if (typeof each === 'string') return [each, examples[each][0]?.[1]];
+    const { list, kind, naming } = each;
+    return [list, examples[kind].map(([name, value]) => ({ [naming]: name, ...value }))];
+  };
+  const parts = (all: readonly (DocumentList | SingleKind)[]) => Object.fromEntries(all.map(part));
   const [[, domain] = []] = examples.routingDomain;
-  const [[, gateway] = []] = examples.gateway;
-  const [[, nat] = []] = examples.nat;
   return {
-    ...elements(nodeLists.before),
-    routingDomains: [
-      {
-        rdid: exampleRdid,
-        ...domain,
-        ...elements(domainLists.beforeGateway),
-        gateway,
-        ...elements(domainLists.beforeNat),
-        nat,
-        ...elements(domainLists.afterNat),
-      },
-    ],
-    ...elements(nodeLists.after),
+    ...parts(nodeLists.before),
+    routingDomains: [{ rdid: exampleRdid, ...domain, ...parts(domainParts) }],
+    ...parts(nodeLists.after),
   };
 }

@@ -3,7 +3,7 @@
  * long it takes to send: what there is is noted at once, and values are never changed, only replaced.
  */
 import { type Principal, sees } from '../access/principal.ts';
-import type { LookupRecord, SiteConnection } from '../policy/resources.ts';
+import { type LookupRecord, type SingleKind, type SiteConnection, singleKinds } from '../policy/resources.ts';
 import { withoutSecrets } from '../policy/secrets.ts';
 import type { DesiredState, DomainState } from '../policy/state.ts';
 import { Pace } from '../store/pace.ts';
@@ -17,7 +17,7 @@ interface Noted<K, V> {
   readonly values: V[];
 }
 
-interface NotedDomain extends Pick<DomainState, 'rdid' | 'domain' | 'gateway' | 'nat'> {
+interface NotedDomain extends Pick<DomainState, 'rdid' | 'domain' | SingleKind> {
   readonly virtualSubnets: Noted<number, object>;
   readonly lookupRecords: Noted<string, LookupRecord>;
   readonly customerRoutes: Noted<string, object>;
@@ -87,8 +87,10 @@ function* domainTokens(noted: NotedDomain): Generator<string> {
   yield* list('virtualSubnets', 'vsid', noted.virtualSubnets);
   yield* list('lookupRecords', 'id', noted.lookupRecords, ',', ({ type }) => type !== 'dynamic');
   yield* list('customerRoutes', 'id', noted.customerRoutes, '');
-  if (noted.gateway !== undefined) yield `,"gateway":${JSON.stringify(noted.gateway)}`;
-  if (noted.nat !== undefined) yield `,"nat":${JSON.stringify(noted.nat)}`;
+  for (const kind of singleKinds) {
+    const value = noted[kind];
+    if (value !== undefined) yield `,"${kind}":${JSON.stringify(withoutSecrets(kind, value))}`;
+  }
   yield ',';
   yield* list('siteConnections', 'name', shownConnections(noted.siteConnections), '');
   yield '}';
@@ -122,16 +124,13 @@ function order(names: readonly (string | number)[]): number[] {
   return positions.sort((a, b) => ((names[a] as string) < (names[b] as string) ? -1 : 1));
 }
 
-function noteDomain({ rdid, domain, gateway, nat, ...collections }: DomainState): NotedDomain {
+function noteDomain(domain: DomainState): NotedDomain {
   return {
-    rdid,
-    domain,
-    ...(gateway === undefined ? {} : { gateway }),
-    ...(nat === undefined ? {} : { nat }),
-    virtualSubnets: note(collections.virtualSubnets),
-    lookupRecords: note(collections.lookupRecords),
-    customerRoutes: note(collections.customerRoutes),
-    siteConnections: note(collections.siteConnections),
+    ...domain,
+    virtualSubnets: note(domain.virtualSubnets),
+    lookupRecords: note(domain.lookupRecords),
+    customerRoutes: note(domain.customerRoutes),
+    siteConnections: note(domain.siteConnections),
   };
 }
 

@@ -23,11 +23,12 @@ export const Status = Type.Object(
 );
 
 /**
- * Which writes can be refused for the sake of other resources: those of a routing domain by itself never are. Patches
+ * Which writes can be refused for the sake of other resources: those of a routing domain by itself never are, nor those of BGP. Patches
  * count as writes, but only that of a NAT policy can make more of what the node's capacity counts.
  */
 const conflictingDeletes: readonly ResourceKind[] = [
-  ...(['routingDomain', 'virtualSubnet', 'nat', 'providerAddress', 'externalAddressPool'] as const),
+  ...(['routingDomain', 'virtualSubnet', 'customerRoute', 'gateway', 'nat', 'forwarding'] as const),
+  ...(['siteConnection', 'providerAddress', 'externalAddressPool'] as const),
 ];
 const countedKinds: readonly ResourceKind[] = [
   'routingDomain',
@@ -107,7 +108,9 @@ function shownProperties(properties: Record<string, TSchema>): Record<string, TS
 }
 
 function shownSchema(schema: TSchema): TSchema {
-  if (!Type.IsObject(schema) || !holdsSecret(schema)) return schema;
+  if (!holdsSecret(schema)) return schema;
+  if (Type.IsArray(schema)) return { ...schema, items: shownSchema(schema.items) };
+  if (!Type.IsObject(schema)) return schema;
   const { properties, type: _type, required: _required, ...options } = schema;
   return Type.Object(shownProperties(properties), options);
 }
@@ -119,7 +122,7 @@ export function operationSchemas(family: ResourceFamily) {
   const domain: PathParameter[] = isInDomain(family) ? ['rdid'] : [];
   const one = { tags, params: params(...domain, ...(parameter === undefined ? [] : [parameter])) };
   const inDomain = domain.length > 0 ? ([404] as const) : [];
-  const conflict = kind === 'routingDomain' ? [] : ([409] as const);
+  const conflict = kind === 'routingDomain' || kind === 'bgp' ? [] : ([409] as const);
   const full = countedKinds.includes(kind) ? ([507] as const) : [];
   const answer = (description: string) => ({ ...json(`${name}Resource`, description), headers: etag });
   return {

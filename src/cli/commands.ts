@@ -15,6 +15,7 @@ const loaders = {
   events: () => import('./commands/events.ts'),
   sessions: () => import('./commands/sessions.ts'),
   sas: () => import('./commands/sas.ts'),
+  bgp: () => import('./commands/bgp.ts'),
   doctor: () => import('./commands/doctor.ts'),
   'token create': () => import('./commands/token-create.ts'),
   'token list': () => import('./commands/token-list.ts'),
@@ -38,7 +39,10 @@ export interface CommandGroup {
 export const commandGroups: readonly CommandGroup[] = [
   { title: 'Run a node', commands: ['gateway', 'host', 'config check'] },
   { title: 'Change what a node has', commands: ['apply', 'diff', 'delete'] },
-  { title: 'Look', commands: ['get', 'status', 'counters', 'drops', 'events', 'sessions', 'sas', 'doctor'] },
+  {
+    title: 'Look',
+    commands: ['get', 'status', 'counters', 'drops', 'events', 'sessions', 'sas', 'bgp', 'doctor'],
+  },
   {
     title: 'Look after a node',
     commands: ['token create', 'token list', 'token revoke', 'audit', 'backup', 'restore'],

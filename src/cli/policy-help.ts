@@ -2,12 +2,12 @@
 import type { TSchema } from 'typebox';
 import {
   type DocumentList,
-  domainLists,
+  domainParts,
   elementSchema,
   nodeLists,
   singleSchema,
 } from '../policy/document-schema.ts';
-import { RoutingDomain } from '../policy/resources.ts';
+import { RoutingDomain, type SingleKind } from '../policy/resources.ts';
 import { page, rows, wrapped } from './help.ts';
 
 /** What each part is for; the fields say the rest. */
@@ -27,6 +27,10 @@ const meanings: Record<string, string> = {
   customerRoutes:
     'ways to what is behind a virtual machine; hosts need one to the gateway, the gateway none to the internet',
   nat: 'the public addresses of the tenant, and what is reachable from outside; for a gateway',
+  forwarding:
+    'puts the routing domain on a network of its own, a VLAN of the uplink, or on the one that is shared, as a router without NAT; ' +
+    'with nat too, what is in destinationPrefixes is routed and the rest is translated',
+  bgp: 'the BGP router of the routing domain: whom it speaks with, and what is told and believed; passwords go in and are never shown',
   siteConnections:
     'IPsec tunnels (IKEv2) to networks of the tenant elsewhere, which end at an address of its NAT; secrets go in and are never shown',
 };
@@ -61,11 +65,9 @@ export function policyHelp(): string {
       required: ['rdid', ...RoutingDomain.required],
     }),
     '',
-    ...domainLists.beforeGateway.flatMap(listLines).map(indented),
-    ...singleLines('gateway').map(indented),
-    ...domainLists.beforeNat.flatMap(listLines).map(indented),
-    ...singleLines('nat').map(indented),
-    ...domainLists.afterNat.flatMap(listLines).map(indented),
+    ...domainParts
+      .flatMap((each) => (typeof each === 'string' ? singleLines(each) : listLines(each)))
+      .map(indented),
     ...nodeLists.after.flatMap(listLines),
     'See also: hnvgw help apply, which has a whole tenant as an example',
   ]);
@@ -75,7 +77,7 @@ function listLines(list: DocumentList): string[] {
   return part(list.list, elementSchema(list));
 }
 
-function singleLines(kind: 'gateway' | 'nat'): string[] {
+function singleLines(kind: SingleKind): string[] {
   return part(kind, singleSchema(kind));
 }
 

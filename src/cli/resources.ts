@@ -110,6 +110,8 @@ export const resources: readonly Resource[] = [
   },
   { name: 'gateway', singular: 'gateway', short: ['gw'], of: 'domain', columns: [] },
   { name: 'nat', singular: 'nat', short: [], of: 'domain', columns: [] },
+  { name: 'forwarding', singular: 'forwarding', short: ['fwd'], of: 'domain', columns: [] },
+  { name: 'bgp', singular: 'bgp', short: [], of: 'domain', columns: [] },
   {
     name: 'site-connections',
     singular: 'site-connection',

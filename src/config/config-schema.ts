@@ -2,6 +2,7 @@
 import { Type } from 'typebox';
 import { defaultLimits } from '../access/rate-limiter.ts';
 import { defaultRetention } from '../store/audit.ts';
+import { UplinkBgp } from './uplink-bgp-schema.ts';
 
 const closed = { additionalProperties: false } as const;
 
@@ -39,6 +40,7 @@ export const ConfigSchema = Type.Object(
             pattern: '^[^/\\s]{1,15}$',
             description: 'name of the network interface that leads to the outside; it must exist',
           }),
+          bgp: Type.Optional(UplinkBgp),
         },
         { ...closed, description: 'the side of the internet; required for a gateway, and a host has none' },
       ),
@@ -217,6 +219,23 @@ export const ConfigSchema = Type.Object(
         }),
       },
       { ...optionalSection, description: 'site connections; for a gateway only' },
+    ),
+    forwarding: Type.Object(
+      {
+        interfaces: Type.Array(
+          Type.String({
+            pattern: '^[^/\\s]{1,15}$',
+            description: 'name of a network interface, which must exist',
+          }),
+          {
+            ...{ maxItems: 16, default: [] },
+            description:
+              'network interfaces that forwarding of routing domains may name as their uplink beside uplink.interface, for networks ' +
+              'that are behind others',
+          },
+        ),
+      },
+      { ...optionalSection, description: 'forwarding without NAT; for a gateway only' },
     ),
     log: Type.Object(
       {

@@ -10,6 +10,7 @@ import { ConfigSchema } from './config-schema.ts';
 import { isLoopback, type ListenAddress, parseListenAddress } from './listen-address.ts';
 import { type PeerAddress, parsePeerAddress } from './peer-address.ts';
 import { compileSchema, fieldName } from './schema-violation.ts';
+import { type Refuse, readUplinkBgp, type UplinkBgpConfig } from './uplink-bgp.ts';
 import { YamlSource } from './yaml-source.ts';
 
 type ConfigFile = Static<typeof ConfigSchema>;
@@ -19,7 +20,10 @@ export type RoleName = 'gateway' | 'host';
 
 /** The configuration with every default filled in. */
 export interface Config
-  extends Omit<ConfigFile, 'instance' | 'uplink' | 'api' | 'store' | 'learning' | 'natLog' | 'ipsec'> {
+  extends Omit<
+    ConfigFile,
+    'instance' | 'uplink' | 'api' | 'store' | 'learning' | 'natLog' | 'ipsec' | 'forwarding'
+  > {
   instance: string;
   api: ApiConfig;
   store: { path: string };
@@ -37,10 +41,18 @@ export interface TlsFiles {
 }
 
 export interface GatewayConfig extends Config {
-  uplink: { interface: string };
+  uplink: UplinkConfig;
   /** Without it there is no NAT log. */
   natLog?: NatLogConfig;
   ipsec: IpsecConfig;
+  /** Further interfaces that forwarding may name. */
+  forwarding: ConfigFile['forwarding'];
+}
+
+export interface UplinkConfig {
+  interface: string;
+  /** The gateway's own BGP; without it, it speaks none. */
+  bgp?: UplinkBgpConfig;
 }
 
 export type NatLogConfig = NonNullable<ConfigFile['natLog']>;
@@ -68,7 +80,13 @@ const checkConfig = compileSchema(ConfigSchema);
 const defaultInstance: Record<RoleName, string> = { gateway: 'hg', host: 'hh' };
 
 /** Sections that only one role has. */
-const sectionRoles = { uplink: 'gateway', natLog: 'gateway', ipsec: 'gateway', learning: 'host' } as const;
+const sectionRoles = {
+  uplink: 'gateway',
+  natLog: 'gateway',
+  ipsec: 'gateway',
+  forwarding: 'gateway',
+  learning: 'host',
+} as const;
 
 /** Reads the file of a gateway. Throws HNV_CONFIG with file, line and key. */
 export function loadGatewayConfig(file: string): GatewayConfig {
@@ -82,9 +100,23 @@ export function loadHostConfig(file: string): HostConfig {
 
 /** Reads the text of a gateway's configuration; `name` stands for it in messages. Throws HNV_CONFIG. */
 export function parseGatewayConfig(text: string, name: string): GatewayConfig {
-  const { config, uplink, natLog, ipsec, refuse } = parse(text, name, 'gateway');
+  const { config, uplink, natLog, ipsec, forwarding, refuse } = parse(text, name, 'gateway');
   if (uplink === undefined) throw refuse('/uplink', 'required', 'is missing, and a gateway requires it');
-  return { ...config, uplink, ipsec, ...(natLog === undefined ? {} : { natLog }) };
+  const { bgp, ...rest } = uplink;
+  const { interfaces } = forwarding;
+  for (const [index, each] of interfaces.entries()) {
+    const pointer = `/forwarding/interfaces/${index}`;
+    if (each === uplink.interface)
+      throw refuse(pointer, 'interface-once', `is "${each}", which is uplink.interface and needs no mention`);
+    if (interfaces.indexOf(each) < index) throw refuse(pointer, 'interface-once', `is "${each}" once more`);
+  }
+  return {
+    ...config,
+    uplink: bgp === undefined ? rest : { ...rest, bgp: readUplinkBgp(bgp, refuse) },
+    ipsec,
+    forwarding,
+    ...(natLog === undefined ? {} : { natLog }),
+  };
 }
 
 /** As parseGatewayConfig(), of a host. */
@@ -116,9 +148,9 @@ interface Parsed {
   uplink: ConfigFile['uplink'];
   natLog: ConfigFile['natLog'];
   ipsec: ConfigFile['ipsec'];
+  forwarding: ConfigFile['forwarding'];
   learning: ConfigFile['learning'];
-  /** The error that says what is wrong with the key at the pointer. */
-  refuse: (pointer: string, rule: string, reason: string) => HnvError;
+  refuse: Refuse;
 }
 
 function parse(text: string, name: string, role: RoleName): Parsed {
@@ -144,6 +176,7 @@ function parse(text: string, name: string, role: RoleName): Parsed {
     uplink,
     natLog,
     ipsec,
+    forwarding,
     learning,
     ...file
   } = checked.value as ConfigFile;
@@ -161,5 +194,6 @@ function parse(text: string, name: string, role: RoleName): Parsed {
   });
   const api = { ...limits, listen, ...(tls === undefined ? {} : { tls }) };
   const path = file.store.path ?? `/var/lib/hnvgw/${instance}/store.db`;
-  return { config: { ...file, instance, api, store: { path } }, uplink, natLog, ipsec, learning, refuse };
+  const config = { ...file, instance, api, store: { path } };
+  return { config, uplink, natLog, ipsec, forwarding, learning, refuse };
 }

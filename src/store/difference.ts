@@ -33,7 +33,9 @@ export function* compare(before: MemoryState, after: MemoryState): Generator<Com
 }
 
 function* compareDomain(before: MemoryState, after: MemoryState, rdid: string): Generator<Compared> {
+  yield* compareOnly(before, after, { kind: 'bgp', rdid });
   yield* compareList(before, after, 'customerRoute', rdid);
+  yield* compareOnly(before, after, { kind: 'forwarding', rdid });
   yield* compareOnly(before, after, { kind: 'gateway', rdid });
   yield* compareList(before, after, 'lookupRecord', rdid);
   yield* compareOnly(before, after, { kind: 'nat', rdid });

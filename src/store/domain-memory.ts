@@ -1,12 +1,16 @@
 /** One routing domain in memory: what belongs to it, the indexes that the rules read, and the versions. */
-import type {
-  CustomerRoute,
-  Gateway,
-  LookupRecord,
-  Nat,
-  RoutingDomain,
-  SiteConnection,
-  VirtualSubnet,
+import {
+  type Bgp,
+  type CustomerRoute,
+  type Forwarding,
+  type Gateway,
+  type LookupRecord,
+  type Nat,
+  type RoutingDomain,
+  type SingleKind,
+  type SiteConnection,
+  singleKinds,
+  type VirtualSubnet,
 } from '../policy/resources.ts';
 import { destinationKey } from '../policy/rules/customer-route.ts';
 import { hasCustomerAddress } from '../policy/rules/lookup-record.ts';
@@ -27,15 +31,15 @@ export interface DomainMemory extends DomainState {
   readonly routeByDestination: Map<string, string>;
   gateway?: Gateway;
   nat?: Nat;
+  forwarding?: Forwarding;
+  bgp?: Bgp;
   readonly siteConnections: Map<string, SiteConnection>;
   readonly versions: {
     readonly virtualSubnet: Ordered<number>;
     readonly lookupRecord: Ordered<string>;
     readonly customerRoute: Ordered<string>;
     readonly siteConnection: Ordered<string>;
-    gateway: Version | undefined;
-    nat: Version | undefined;
-  };
+  } & { [K in SingleKind]: Version | undefined };
 }
 
 /** A domain without resources. */
@@ -58,15 +62,17 @@ export function newDomain(rdid: string, handle: number, domain: RoutingDomain): 
       siteConnection: new Ordered(),
       gateway: undefined,
       nat: undefined,
+      forwarding: undefined,
+      bgp: undefined,
     },
   };
 }
 
 /** How many resources a domain is made of, itself included. */
 export function resourcesOf(domain: DomainMemory): number {
-  const { virtualSubnets, lookupRecords, customerRoutes, siteConnections, gateway, nat } = domain;
-  const only = [gateway, nat].filter((value) => value !== undefined).length;
-  return 1 + virtualSubnets.size + lookupRecords.size + customerRoutes.size + siteConnections.size + only;
+  const { virtualSubnets, lookupRecords, customerRoutes, siteConnections } = domain;
+  const singles = singleKinds.filter((kind) => domain[kind] !== undefined).length;
+  return 1 + virtualSubnets.size + lookupRecords.size + customerRoutes.size + siteConnections.size + singles;
 }
 
 /** A copy that can be changed without the original; the resources are the same objects. */
@@ -128,7 +134,7 @@ export function deleteRoute(domain: DomainMemory, id: string, undo: UndoLog): vo
 }
 
 /** Sets a field of a domain; undefined removes it. */
-export function setField<F extends 'domain' | 'gateway' | 'nat'>(
+export function setField<F extends 'domain' | SingleKind>(
   domain: DomainMemory,
   field: F,
   value: DomainMemory[F] | undefined,
@@ -139,7 +145,7 @@ export function setField<F extends 'domain' | 'gateway' | 'nat'>(
   undo.push(() => assign(domain, field, before));
 }
 
-function assign<F extends 'domain' | 'gateway' | 'nat'>(
+function assign<F extends 'domain' | SingleKind>(
   domain: DomainMemory,
   field: F,
   value: DomainMemory[F] | undefined,

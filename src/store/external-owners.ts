@@ -70,9 +70,7 @@ export class ExternalOwners implements Externals {
     return copy;
   }
 
-  /** Prefixes are of IPv6 alone. */
   #addRange(text: string, undo: UndoLog): void {
-    if (!text.includes(':')) return;
     const range = rangeOf(text);
     const key = rangeKey(range);
     this.ranges.set(key, range);
@@ -80,7 +78,6 @@ export class ExternalOwners implements Externals {
   }
 
   #removeRange(text: string, undo: UndoLog): void {
-    if (!text.includes(':')) return;
     const range = rangeOf(text);
     const key = rangeKey(range);
     this.ranges.delete(key);

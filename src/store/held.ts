@@ -1,5 +1,5 @@
 /** Reads resources out of the memory: value and version, one by one or in the order of their keys. */
-import type { ResourceKind, ResourceTypes } from '../policy/resources.ts';
+import { isSingleKind, type ResourceKind, type ResourceTypes, type SingleKind } from '../policy/resources.ts';
 import { isNodeKind } from './keys.ts';
 import type { MemoryState } from './memory-state.ts';
 import type { Version } from './ordered.ts';
@@ -12,7 +12,7 @@ export interface Held {
 }
 
 /** Kinds that there may be many of, in the node or in a domain. */
-export type ListedKind = Exclude<ResourceKind, 'gateway' | 'nat'>;
+export type ListedKind = Exclude<ResourceKind, SingleKind>;
 
 export function getHeld(state: MemoryState, key: ResourceKey): Held | undefined {
   const version = versionOf(state, key);
@@ -52,7 +52,7 @@ function versionOf(state: MemoryState, { kind, rdid = '', id = '' }: ResourceKey
   if (isNodeKind(kind)) return state.versions[kind].get(id);
   if (kind === 'routingDomain') return state.versions.routingDomain.get(rdid);
   const versions = state.domains.get(rdid)?.versions;
-  if (kind === 'gateway' || kind === 'nat') return versions?.[kind];
+  if (isSingleKind(kind)) return versions?.[kind];
   if (kind !== 'virtualSubnet') return versions?.[kind].get(id);
   // One name for each: 5001 is not 05001.
   return String(Number(id)) === id ? versions?.virtualSubnet.get(Number(id)) : undefined;

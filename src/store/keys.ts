@@ -2,7 +2,7 @@
  * The text form of resource keys: what orders the store's key space. A domain sorts before everything that belongs to
  * it, and the resources of one kind and domain are one contiguous range.
  */
-import type { ResourceKind } from '../policy/resources.ts';
+import { isSingleKind, type ResourceKind } from '../policy/resources.ts';
 import type { ResourceKey } from './store.ts';
 
 /** What a kind is called in keys, and in the paths of the API. */
@@ -13,6 +13,8 @@ export const folderOfKind = {
   customerRoute: 'customer-routes',
   gateway: 'gateway',
   nat: 'nat',
+  forwarding: 'forwarding',
+  bgp: 'bgp',
   siteConnection: 'site-connections',
   providerAddress: 'provider-addresses',
   providerRoute: 'provider-routes',
@@ -40,7 +42,7 @@ const vsidDigits = 8;
 /** `/domains/<rdid>`, `/<node-wide kind>/<id>`, `/resources/<rdid>/<kind>[/<id>]`. */
 export function encodeKey(key: ResourceKey): string {
   const { kind, rdid, id } = key;
-  if (kind === 'gateway' || kind === 'nat') return `/resources/${rdid}/${folderOfKind[kind]}`;
+  if (isSingleKind(kind)) return `/resources/${rdid}/${folderOfKind[kind]}`;
   return keyRange(kind, rdid).prefix + encodeId(kind, (kind === 'routingDomain' ? rdid : id) ?? '');
 }
 

@@ -2,13 +2,15 @@
  * The desired state in memory: values, versions and order of all resources, and the indexes that the rules read. Every
  * change can note how to take it back. A fork is a second state that shares what neither changes.
  */
-import type {
-  ExternalAddressPool,
-  ProviderAddress,
-  ProviderRoute,
-  ResourceKind,
-  ResourceTypes,
-  VmPort,
+import {
+  type ExternalAddressPool,
+  isSingleKind,
+  type ProviderAddress,
+  type ProviderRoute,
+  type ResourceKind,
+  type ResourceTypes,
+  type SingleKind,
+  type VmPort,
 } from '../policy/resources.ts';
 import type { DesiredState } from '../policy/state.ts';
 import {
@@ -22,6 +24,7 @@ import {
   setRoute,
 } from './domain-memory.ts';
 import { ExternalOwners } from './external-owners.ts';
+import { ForwardingOwners } from './forwarding-owners.ts';
 import { isNodeKind, type NodeKind } from './keys.ts';
 import { Ordered, type Version } from './ordered.ts';
 import type { Pace } from './pace.ts';
@@ -37,13 +40,16 @@ export function entryOf<K extends ResourceKind>(key: ResourceKey<K>, value: Reso
 /** The key of an entry, as the store answers it. */
 export function keyOf({ kind, rdid, id }: Entry): ResourceKey {
   if (isNodeKind(kind)) return { kind, id };
-  if (kind === 'routingDomain' || kind === 'gateway' || kind === 'nat') return { kind, rdid };
+  if (kind === 'routingDomain' || isSingleKind(kind)) return { kind, rdid };
   return { kind, rdid, id };
 }
 
 function isNodeEntry(entry: Entry): entry is Entry & { kind: NodeKind } {
   return isNodeKind(entry.kind);
 }
+
+/** What the rules ask of the node's configuration. */
+export type NodeSettings = Pick<DesiredState, 'uplinks' | 'allowsWeakAlgorithms'>;
 
 export class MemoryState implements DesiredState {
   domains = new Map<string, DomainMemory>();
@@ -54,6 +60,7 @@ export class MemoryState implements DesiredState {
   vsidOwners = new Map<number, string>();
   externalAddressPools = new Map<string, ExternalAddressPool>();
   externals = new ExternalOwners();
+  forwardings: ForwardingOwners;
   /** Lookup records of all domains. */
   lookupRecordCount = 0;
   /** Customer routes of all domains. */
@@ -70,10 +77,13 @@ export class MemoryState implements DesiredState {
   };
   /** Domains that are another state's too: `own` comes before their changes. */
   #shared: Set<DomainMemory> | undefined;
+  readonly uplinks: readonly string[];
   readonly allowsWeakAlgorithms: boolean;
 
-  constructor(allowsWeakAlgorithms: boolean) {
-    this.allowsWeakAlgorithms = allowsWeakAlgorithms;
+  constructor(settings: NodeSettings) {
+    this.uplinks = settings.uplinks;
+    this.allowsWeakAlgorithms = settings.allowsWeakAlgorithms;
+    this.forwardings = new ForwardingOwners(settings.uplinks);
   }
 
   /** Creates or replaces a resource. What belongs to a domain finds it there. */
@@ -116,6 +126,16 @@ export class MemoryState implements DesiredState {
         this.externals.take(entry.rdid, entry.value, this.externalAddressPools, undo);
         setField(domain, 'nat', entry.value, undo);
         break;
+      case 'forwarding':
+        setOnly(versions, 'forwarding', version, undo);
+        this.forwardings.release(entry.rdid, domain.forwarding, undo);
+        this.forwardings.take(entry.rdid, entry.value, undo);
+        setField(domain, 'forwarding', entry.value, undo);
+        break;
+      case 'bgp':
+        setOnly(versions, 'bgp', version, undo);
+        setField(domain, 'bgp', entry.value, undo);
+        break;
       case 'siteConnection':
         if (!domain.siteConnections.has(id)) this.#count('siteConnectionCount', 1, undo);
         setVersion(versions.siteConnection, id, version, undo);
@@ -144,6 +164,7 @@ export class MemoryState implements DesiredState {
       case 'routingDomain':
         for (const vsid of domain.virtualSubnets.keys()) deleteEntry(this.vsidOwners, vsid, undo);
         this.#releaseExternals(domain, undo);
+        this.forwardings.release(domain.rdid, domain.forwarding, undo);
         this.#count('lookupRecordCount', -domain.lookupRecords.size, undo);
         this.#count('customerRouteCount', -domain.customerRoutes.size, undo);
         this.#count('siteConnectionCount', -domain.siteConnections.size, undo);
@@ -166,13 +187,13 @@ export class MemoryState implements DesiredState {
         deleteRoute(domain, id, undo);
         break;
       case 'gateway':
-        setOnly(versions, 'gateway', undefined, undo);
-        setField(domain, 'gateway', undefined, undo);
-        break;
       case 'nat':
-        setOnly(versions, 'nat', undefined, undo);
-        this.#releaseExternals(domain, undo);
-        setField(domain, 'nat', undefined, undo);
+      case 'forwarding':
+      case 'bgp':
+        setOnly(versions, key.kind, undefined, undo);
+        if (key.kind === 'nat') this.#releaseExternals(domain, undo);
+        if (key.kind === 'forwarding') this.forwardings.release(domain.rdid, domain.forwarding, undo);
+        setField(domain, key.kind, undefined, undo);
         break;
       case 'siteConnection':
         this.#count('siteConnectionCount', -1, undo);
@@ -184,7 +205,7 @@ export class MemoryState implements DesiredState {
 
   /** A state of its own that is equal. What it does not change it shares with this one, which must not change meanwhile. */
   fork(): MemoryState {
-    const fork = new MemoryState(this.allowsWeakAlgorithms);
+    const fork = new MemoryState(this);
     fork.domains = new Map(this.domains);
     fork.providerAddresses = new Map(this.providerAddresses);
     fork.providerRoutes = new Map(this.providerRoutes);
@@ -193,6 +214,7 @@ export class MemoryState implements DesiredState {
     fork.vsidOwners = new Map(this.vsidOwners);
     fork.externalAddressPools = new Map(this.externalAddressPools);
     fork.externals = this.externals.clone();
+    fork.forwardings = this.forwardings.clone();
     fork.lookupRecordCount = this.lookupRecordCount;
     fork.customerRouteCount = this.customerRouteCount;
     fork.siteConnectionCount = this.siteConnectionCount;
@@ -214,6 +236,7 @@ export class MemoryState implements DesiredState {
     this.versions.routingDomain.set(rdid, version);
     for (const vsid of domain.virtualSubnets.keys()) this.vsidOwners.set(vsid, rdid);
     if (domain.nat !== undefined) this.externals.take(rdid, domain.nat, this.externalAddressPools, forGood);
+    if (domain.forwarding !== undefined) this.forwardings.take(rdid, domain.forwarding, forGood);
     this.lookupRecordCount += domain.lookupRecords.size;
     this.customerRouteCount += domain.customerRoutes.size;
     this.siteConnectionCount += domain.siteConnections.size;
@@ -238,6 +261,7 @@ export class MemoryState implements DesiredState {
     this.vsidOwners = other.vsidOwners;
     this.externalAddressPools = other.externalAddressPools;
     this.externals = other.externals;
+    this.forwardings = other.forwardings;
     this.lookupRecordCount = other.lookupRecordCount;
     this.customerRouteCount = other.customerRouteCount;
     this.siteConnectionCount = other.siteConnectionCount;
@@ -324,7 +348,7 @@ function setVersion<K extends string | number>(
 
 function setOnly(
   versions: DomainMemory['versions'],
-  kind: 'gateway' | 'nat',
+  kind: SingleKind,
   version: Version | undefined,
   undo: UndoLog,
 ): void {

@@ -9,6 +9,8 @@ const kindNames: Record<ResourceKind, string> = {
   customerRoute: 'customer route',
   gateway: 'gateway',
   nat: 'NAT',
+  forwarding: 'forwarding',
+  bgp: 'BGP',
   siteConnection: 'site connection',
   providerAddress: 'provider address',
   providerRoute: 'provider route',

@@ -44,15 +44,22 @@ export class Seal {
 
   /** The value as JSON for the file. */
   encode(key: ResourceKey, value: unknown): string {
-    const sealed = mapSecrets(key.kind, value, (secret, pointer) => ({
-      sealed: this.#close(String(secret), placeOf(key, pointer)).toString('base64'),
-    }));
+    const sealed = mapSecrets(key.kind, value, (secret, pointer) =>
+      secret === null
+        ? null
+        : { sealed: this.#close(String(secret), placeOf(key, pointer)).toString('base64') },
+    );
     return JSON.stringify(sealed);
   }
 
-  /** The value of a file; secrets that this key does not open are left out. */
+  /** The value of a file; secrets that this key does not open are left out, or null where there may be none. */
   decode<V>(key: ResourceKey, value: V): V {
-    return mapSecrets(key.kind, value, (secret, pointer) => this.#open(secret, placeOf(key, pointer)));
+    const unknown = key.kind === 'bgp' ? null : undefined;
+    return mapSecrets(
+      key.kind,
+      value,
+      (secret, pointer) => this.#open(secret, placeOf(key, pointer)) ?? unknown,
+    );
   }
 
   #close(secret: string, place: Buffer): Buffer {

@@ -4,8 +4,15 @@
  */
 import { HnvError } from '../errors.ts';
 import { withAllocation } from '../policy/allocate.ts';
-import { withKeptSecret } from '../policy/kept-secret.ts';
-import type { Nat, ResourceKind, ResourceTypes, SiteConnection } from '../policy/resources.ts';
+import { withKeptPasswords, withKeptSecret } from '../policy/kept-secret.ts';
+import {
+  type Bgp,
+  isSingleKind,
+  type Nat,
+  type ResourceKind,
+  type ResourceTypes,
+  type SiteConnection,
+} from '../policy/resources.ts';
 import { checkDelete, checkPut, checkTenantPut } from '../policy/rules.ts';
 import type { DesiredState } from '../policy/state.ts';
 import { type AuditRetention, defaultRetention } from './audit.ts';
@@ -19,7 +26,7 @@ import { Handles } from './handles.ts';
 import { getHeld, type Held, listHeld } from './held.ts';
 import { domainRange, encodeKey } from './keys.ts';
 import { loadResources } from './load.ts';
-import { entryOf, MemoryState } from './memory-state.ts';
+import { entryOf, MemoryState, type NodeSettings } from './memory-state.ts';
 import { sentenceName } from './resource-name.ts';
 import { Seal } from './seal.ts';
 import type { Statement } from './statements.ts';
@@ -43,9 +50,11 @@ export interface StoreOptions {
   path: string;
   capacity: StoreCapacity;
   audit?: AuditRetention;
-  /** Whether site connections may have algorithms that are broken; not when absent. */
-  allowsWeakAlgorithms?: boolean;
+  /** Of a node without uplinks, where site connections have no broken algorithms, when absent. */
+  settings?: NodeSettings;
 }
+
+const noSettings: NodeSettings = { uplinks: [], allowsWeakAlgorithms: false };
 
 /** Opens the store. Rejects with HNV_STORE when the file cannot be used, HNV_CONFIG when it holds more than `capacity`. */
 export async function openStore(options: StoreOptions): Promise<Store> {
@@ -55,7 +64,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     const handles = new Handles(options.capacity.routingDomains, meta.lastHandle);
     for (const [, handle] of meta.handles) handles.adopt(handle);
     const seal = Seal.open(options.path);
-    const memory = new MemoryState(options.allowsWeakAlgorithms ?? false);
+    const memory = new MemoryState(options.settings ?? noSettings);
     await loadResources(memory, thread, meta, seal);
     return new SqliteStore({ thread, memory, handles, seal, capacity: options.capacity }, meta);
   } catch (error) {
@@ -110,7 +119,7 @@ class SqliteStore implements Store {
     kind: K,
     options: { rdid?: string; after?: string; limit: number },
   ): StoredResource<K>[] {
-    if (kind === 'gateway' || kind === 'nat') throw new Error(`a domain has one ${kind} at most`);
+    if (isSingleKind(kind)) throw new Error(`a domain has one ${kind} at most`);
     const page = listHeld(this.#memory, kind, options);
     return page.map(([key, held]) => stored(key as ResourceKey<K>, held));
   }
@@ -149,7 +158,7 @@ class SqliteStore implements Store {
     });
   }
 
-  /** What is written: with the address that "auto" gives, and with the secret that was left out because it stays. */
+  /** What is written: with the address that "auto" gives, and with the secrets that were left out because they stay. */
   #complete<K extends ResourceKind>(
     { kind, rdid = '', id = '' }: ResourceKey<K>,
     value: ResourceTypes[K],
@@ -158,6 +167,7 @@ class SqliteStore implements Store {
     if (domain === undefined) return value;
     if (kind === 'siteConnection')
       return withKeptSecret(value as SiteConnection, domain.siteConnections.get(id)) as ResourceTypes[K];
+    if (kind === 'bgp') return withKeptPasswords(value as Bgp, domain.bgp) as ResourceTypes[K];
     if (kind !== 'nat') return value;
     return withAllocation(this.#memory, rdid, value as Nat, domain.nat) as ResourceTypes[K];
   }

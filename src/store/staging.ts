@@ -7,8 +7,9 @@ import { Reserved, withAllocation } from '../policy/allocate.ts';
 import { refusalInDocument } from '../policy/document-refusal.ts';
 import { externalAddressesOf } from '../policy/external-addresses.ts';
 import { isWhole } from '../policy/external-shares.ts';
-import { withKeptSecret } from '../policy/kept-secret.ts';
-import type { ExternalAddress, ExternalPrefix, Nat } from '../policy/resources.ts';
+import { withKeptPasswords, withKeptSecret } from '../policy/kept-secret.ts';
+import { type ExternalAddress, type ExternalPrefix, type Nat, singleKinds } from '../policy/resources.ts';
+import { isForwardingTaken } from '../policy/rules/forwarding-owners.ts';
 import { ownerOf } from '../policy/rules/nat-addresses.ts';
 import { ownerOfPrefix } from '../policy/rules/nat-prefixes.ts';
 import { checkPut, checkTenantPut } from '../policy/rules.ts';
@@ -55,7 +56,7 @@ export async function stageAll(base: StagingBase, entries: readonly DocumentEntr
  * that do not change stay the same objects.
  */
 export async function stageWhole(base: StagingBase, entries: readonly DocumentEntry[]): Promise<MemoryState> {
-  const staged = new MemoryState(base.memory.allowsWeakAlgorithms);
+  const staged = new MemoryState(base.memory);
   const changed = new Set<string>();
   const reserved = await reserve(base, entries);
   for (let at = 0; at < entries.length; ) {
@@ -113,8 +114,8 @@ function heldBy(memory: MemoryState, nat: Nat, rdid: string): Nat | undefined {
 }
 
 /**
- * A NAT policy with "auto" with the address that it gets, a site connection with the secret that it leaves out and has; anything
- * else as it is.
+ * A NAT policy with "auto" with the address that it gets, a site connection or BGP with the secrets that it leaves out and has;
+ * anything else as it is.
  */
 function completed(
   staged: MemoryState,
@@ -126,6 +127,10 @@ function completed(
   if (entry.kind === 'siteConnection') {
     const held = memory.domains.get(entry.rdid)?.siteConnections.get(entry.id);
     return within(given, () => ({ entry: { ...entry, value: withKeptSecret(entry.value, held) }, pointer }));
+  }
+  if (entry.kind === 'bgp') {
+    const value = withKeptPasswords(entry.value, memory.domains.get(entry.rdid)?.bgp);
+    return { entry: { ...entry, value }, pointer };
   }
   if (entry.kind !== 'nat') return given;
   return within(given, () => {
@@ -164,8 +169,10 @@ async function adoptSame(
   return true;
 }
 
-function clashes(staged: MemoryState, { rdid, virtualSubnets, nat, siteConnections }: DomainMemory): boolean {
+function clashes(staged: MemoryState, domain: DomainMemory): boolean {
+  const { rdid, virtualSubnets, nat, forwarding, siteConnections } = domain;
   if (staged.domains.has(rdid)) return true;
+  if (forwarding !== undefined && isForwardingTaken(staged, rdid, forwarding)) return true;
   // Of an address that is shared, two domains may not have the same peer.
   const isShared = nat !== undefined && externalAddressesOf(nat).some((address) => !isWhole(address));
   if (isShared && siteConnections.size > 0) return true;
@@ -223,9 +230,15 @@ async function keepDynamicRecords(
 }
 
 function sizes(domain: DomainMemory): string {
-  const { virtualSubnets, lookupRecords, customerRoutes, siteConnections, gateway, nat } = domain;
-  const only = [gateway, nat].map((value) => value !== undefined);
-  return [virtualSubnets.size, lookupRecords.size, customerRoutes.size, siteConnections.size, ...only].join();
+  const { virtualSubnets, lookupRecords, customerRoutes, siteConnections } = domain;
+  const singles = singleKinds.map((kind) => domain[kind] !== undefined);
+  return [
+    virtualSubnets.size,
+    lookupRecords.size,
+    customerRoutes.size,
+    siteConnections.size,
+    ...singles,
+  ].join();
 }
 
 /** A refusal says which resource of the document it is about, and where that is. */

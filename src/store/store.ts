@@ -7,11 +7,11 @@ import type { DesiredState } from '../policy/state.ts';
 import type { AuditLog, AuditRequest } from './audit.ts';
 import type { TokenTable } from './tokens.ts';
 
-/** Names one resource. `rdid` is absent for node-wide kinds; `id` is absent for the single ones (gateway, nat). */
+/** Names one resource. `rdid` is absent for node-wide kinds; `id` is absent for those that a domain has one of. */
 export interface ResourceKey<K extends ResourceKind = ResourceKind> {
   readonly kind: K;
   readonly rdid?: string;
-  /** VSID in decimal, record id, route id, provider address, interface of a port. Absent for routingDomain, gateway, nat. */
+  /** VSID in decimal, record id, route id, provider address, interface of a port. Absent for routingDomain and the single kinds. */
   readonly id?: string;
 }
 

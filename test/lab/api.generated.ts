@@ -380,6 +380,248 @@ export type NatSession = {
 export type NatSessionList = {
     items: NatSession[];
 };
+export type ForwardingResource = {
+    /** GUID in lower case, 8-4-4-4-12 hexadecimal digits */
+    rdid: string;
+    /** network interface of the gateway: uplink.interface of its configuration, which is the default, or one of forwarding.interfaces */
+    uplink?: string;
+    /** VLAN of the interface that is this routing domain's alone: its prefixes may be those of others too; without it the domain shares the untagged network with all others that have no VLAN */
+    vlanId?: number;
+    /** addresses of the routing context on that network */
+    addresses: string[];
+    /** routers on that network, in a subnet of addresses; several of a family share the traffic (ECMP), by flow */
+    nextHops: string[];
+    /** what is routed to nextHops; without it, everything of a family that has a next hop and no NAT */
+    destinationPrefixes?: string[];
+    /** prefixes of the tenant that are routed as they are: packets from and to them alone pass; by default all prefixes of its virtual subnets but gateway subnets, which they can only be on a VLAN of its own: without vlanId they are named here */
+    advertise?: string[];
+    status: Status;
+};
+export type Forwarding = {
+    /** network interface of the gateway: uplink.interface of its configuration, which is the default, or one of forwarding.interfaces */
+    uplink?: string;
+    /** VLAN of the interface that is this routing domain's alone: its prefixes may be those of others too; without it the domain shares the untagged network with all others that have no VLAN */
+    vlanId?: number;
+    /** addresses of the routing context on that network */
+    addresses: string[];
+    /** routers on that network, in a subnet of addresses; several of a family share the traffic (ECMP), by flow */
+    nextHops?: string[];
+    /** what is routed to nextHops; without it, everything of a family that has a next hop and no NAT */
+    destinationPrefixes?: string[];
+    /** prefixes of the tenant that are routed as they are: packets from and to them alone pass; by default all prefixes of its virtual subnets but gateway subnets, which they can only be on a VLAN of its own: without vlanId they are named here */
+    advertise?: string[];
+};
+export type BgpResource = {
+    /** GUID in lower case, 8-4-4-4-12 hexadecimal digits */
+    rdid: string;
+    /** autonomous system number of 32 bits */
+    asn: number;
+    /** BGP identifier, written as an IPv4 address; the first IPv4 address of forwarding or gateway by default */
+    routerId?: string;
+    peers: {
+        /** 1 to 64 of A-Z a-z 0-9 . _ : -, beginning with a letter or digit */
+        name: string;
+        /** IPv4 or IPv6 address */
+        address: string;
+        /** autonomous system number of 32 bits */
+        asn: number;
+        /** address of the routing context that the session is from: one of its forwarding or of its gateway; by default the one that is in the subnet of the peer, or through a tunnel that of its gateway */
+        localAddress?: string;
+        /** seconds without a message after which the session ends; a third of it is between keepalives (RFC 4271 section 10) */
+        holdTimeSeconds: number;
+        /** most hops to a peer of another AS that is on no subnet of the routing context: behind a next hop of forwarding there is no default, through a tunnel it is 2 */
+        multihop?: number;
+        /** most prefixes of each family that are taken; with one more the session ends, and begins again after a minute */
+        maximumPrefixes: number;
+        /** the session ends when BFD (RFC 5880) finds the peer gone */
+        bfd?: {
+            intervalMilliseconds: number;
+            multiplier: number;
+        };
+        /** names of policies for what the peer tells, the first that matches decides; what none matches is allowed */
+        ingressPolicies: string[];
+        /** names of policies for what the peer is told, the first that matches decides; what none matches is allowed */
+        egressPolicies: string[];
+    }[];
+    /** prefixes of the tenant that peers are told; without it those that forwarding advertises, or without forwarding all of its virtual subnets but gateway subnets */
+    networks?: string[];
+    /** whether peers are told each address of a lookup record within networks, too */
+    hostRoutes: boolean;
+    policies: {
+        /** 1 to 64 of A-Z a-z 0-9 . _ : -, beginning with a letter or digit */
+        name: string;
+        "type": "Allow" | "Deny" | "ModifyAttribute";
+        /** these prefixes and all within them */
+        matchPrefixes?: string[];
+        /** an AS of one of these ranges began the route */
+        matchAsnRanges?: {
+            /** autonomous system number of 32 bits */
+            "from": number;
+            /** autonomous system number of 32 bits */
+            to: number;
+        }[];
+        /** the route has one of these */
+        matchCommunities?: string[];
+        newLocalPreference?: number;
+        newMed?: number;
+        addCommunities?: string[];
+        removeAllCommunities?: boolean;
+        /** how often the own ASN is put in front of the path */
+        prependAsn?: number;
+    }[];
+    /** most routes to one prefix that share its traffic (ECMP) */
+    maximumPaths: number;
+    /** how long both sides go on forwarding while the BGP speaker of one is started anew (RFC 4724) */
+    gracefulRestartSeconds: number;
+    status: Status;
+};
+export type Bgp = {
+    /** autonomous system number of 32 bits */
+    asn: number;
+    /** BGP identifier, written as an IPv4 address; the first IPv4 address of forwarding or gateway by default */
+    routerId?: string;
+    /** prefixes of the tenant that peers are told; without it those that forwarding advertises, or without forwarding all of its virtual subnets but gateway subnets */
+    networks?: string[];
+    /** whether peers are told each address of a lookup record within networks, too */
+    hostRoutes?: boolean;
+    policies?: {
+        /** 1 to 64 of A-Z a-z 0-9 . _ : -, beginning with a letter or digit */
+        name: string;
+        "type": "Allow" | "Deny" | "ModifyAttribute";
+        /** these prefixes and all within them */
+        matchPrefixes?: string[];
+        /** an AS of one of these ranges began the route */
+        matchAsnRanges?: {
+            /** autonomous system number of 32 bits */
+            "from": number;
+            /** autonomous system number of 32 bits */
+            to: number;
+        }[];
+        /** the route has one of these */
+        matchCommunities?: string[];
+        newLocalPreference?: number;
+        newMed?: number;
+        addCommunities?: string[];
+        removeAllCommunities?: boolean;
+        /** how often the own ASN is put in front of the path */
+        prependAsn?: number;
+    }[];
+    /** most routes to one prefix that share its traffic (ECMP) */
+    maximumPaths?: number;
+    /** how long both sides go on forwarding while the BGP speaker of one is started anew (RFC 4724) */
+    gracefulRestartSeconds?: number;
+};
+export type BgpWrite = {
+    /** autonomous system number of 32 bits */
+    asn: number;
+    /** BGP identifier, written as an IPv4 address; the first IPv4 address of forwarding or gateway by default */
+    routerId?: string;
+    peers?: {
+        /** 1 to 64 of A-Z a-z 0-9 . _ : -, beginning with a letter or digit */
+        name: string;
+        /** IPv4 or IPv6 address */
+        address: string;
+        /** autonomous system number of 32 bits */
+        asn: number;
+        /** address of the routing context that the session is from: one of its forwarding or of its gateway; by default the one that is in the subnet of the peer, or through a tunnel that of its gateway */
+        localAddress?: string;
+        /** key of TCP-MD5 (RFC 2385), 1 to 80 of printable ASCII without blanks; goes in and never comes out: who leaves it out in a change keeps the one that is there for the peer of that name, and null takes it away */
+        password?: string | null;
+        /** seconds without a message after which the session ends; a third of it is between keepalives (RFC 4271 section 10) */
+        holdTimeSeconds?: number;
+        /** most hops to a peer of another AS that is on no subnet of the routing context: behind a next hop of forwarding there is no default, through a tunnel it is 2 */
+        multihop?: number;
+        /** most prefixes of each family that are taken; with one more the session ends, and begins again after a minute */
+        maximumPrefixes?: number;
+        /** the session ends when BFD (RFC 5880) finds the peer gone */
+        bfd?: {
+            intervalMilliseconds?: number;
+            multiplier?: number;
+        };
+        /** names of policies for what the peer tells, the first that matches decides; what none matches is allowed */
+        ingressPolicies?: string[];
+        /** names of policies for what the peer is told, the first that matches decides; what none matches is allowed */
+        egressPolicies?: string[];
+    }[];
+    /** prefixes of the tenant that peers are told; without it those that forwarding advertises, or without forwarding all of its virtual subnets but gateway subnets */
+    networks?: string[];
+    /** whether peers are told each address of a lookup record within networks, too */
+    hostRoutes?: boolean;
+    policies?: {
+        /** 1 to 64 of A-Z a-z 0-9 . _ : -, beginning with a letter or digit */
+        name: string;
+        "type": "Allow" | "Deny" | "ModifyAttribute";
+        /** these prefixes and all within them */
+        matchPrefixes?: string[];
+        /** an AS of one of these ranges began the route */
+        matchAsnRanges?: {
+            /** autonomous system number of 32 bits */
+            "from": number;
+            /** autonomous system number of 32 bits */
+            to: number;
+        }[];
+        /** the route has one of these */
+        matchCommunities?: string[];
+        newLocalPreference?: number;
+        newMed?: number;
+        addCommunities?: string[];
+        removeAllCommunities?: boolean;
+        /** how often the own ASN is put in front of the path */
+        prependAsn?: number;
+    }[];
+    /** most routes to one prefix that share its traffic (ECMP) */
+    maximumPaths?: number;
+    /** how long both sides go on forwarding while the BGP speaker of one is started anew (RFC 4724) */
+    gracefulRestartSeconds?: number;
+};
+export type BgpPeerState = {
+    /** as the policy has it; of the uplink’s routers their address */
+    name: string;
+    address: string;
+    asn: number;
+    /** RFC 4271 section 8.2.2; Stopped: the BGP speaker does not run */
+    state: "Idle" | "Connect" | "Active" | "OpenSent" | "OpenConfirm" | "Established" | "Stopped";
+    /** since when it is established */
+    since?: string;
+    /** before policies */
+    prefixesReceived: number;
+    /** of those received, what policies and limits have let in */
+    prefixesAccepted: number;
+    /** that the peer was told */
+    prefixesSent: number;
+    /** why it is not established, or was not the last time, as a sentence */
+    lastError?: string;
+    /** absent without BFD */
+    bfd?: "up" | "down";
+};
+export type BgpState = {
+    peers: BgpPeerState[];
+    /** memory of the processes of the BGP speaker (proportional set size) */
+    memoryBytes: number;
+    /** why the BGP speaker has not what the policy says, as a sentence; it goes on with what it had before */
+    refused?: string;
+};
+export type BgpRoute = {
+    prefix: string;
+    nextHops: string[];
+    /** who told it; absent of own networks */
+    peer?: string;
+    /** the nearest first */
+    asPath: number[];
+    origin: "IGP" | "EGP" | "incomplete";
+    localPreference?: number;
+    med?: number;
+    communities: string[];
+    /** it is the best to its prefix, or shares the traffic with that */
+    best: boolean;
+    /** the routing context forwards by it */
+    installed: boolean;
+};
+export type BgpRouteList = {
+    items: BgpRoute[];
+    /** cursor of the next page; absent on the last one */
+    next?: string;
+};
 export type SiteConnectionResource = {
     /** 1 to 64 of A-Z a-z 0-9 . _ : -, beginning with a letter or digit */
     name: string;
@@ -934,7 +1176,9 @@ export type PolicyRoutingDomain = {
     gateway?: Gateway;
     customerRoutes?: PolicyCustomerRoute[];
     nat?: Nat;
+    forwarding?: Forwarding;
     siteConnections?: PolicySiteConnection[];
+    bgp?: Bgp;
 };
 export type PolicyRoutingDomainWrite = {
     /** GUID in lower case, 8-4-4-4-12 hexadecimal digits */
@@ -949,7 +1193,9 @@ export type PolicyRoutingDomainWrite = {
     gateway?: Gateway;
     customerRoutes?: PolicyCustomerRoute[];
     nat?: Nat;
+    forwarding?: Forwarding;
     siteConnections?: PolicySiteConnectionWrite[];
+    bgp?: BgpWrite;
 };
 export type PolicyPort = {
     /** name of a network interface: 1 to 15 of printable ASCII without blank, slash and colon */
@@ -1095,13 +1341,13 @@ export type NodeEvent = {
     /** resume after it with Last-Event-ID or ?since= */
     id: string;
     at: string;
-    /** resource: a write was committed; policy: a whole policy was; status: what the kernel has of a resource changed; drift: the kernel was not as programmed; nat: NAT refuses sessions; siteConnection: a tunnel came up or went down, or could not be made; reset: events before this one are lost, read the resources anew */
-    "type": "resource" | "policy" | "status" | "drift" | "nat" | "siteConnection" | "reset";
+    /** resource: a write was committed; policy: a whole policy was; status: what the kernel has of a resource changed; drift: the kernel was not as programmed; nat: NAT refuses sessions; siteConnection: a tunnel came up or went down, or could not be made; bgpPeer: a BGP session was established or ended; reset: events before this one are lost, read the resources anew */
+    "type": "resource" | "policy" | "status" | "drift" | "nat" | "siteConnection" | "bgpPeer" | "reset";
     /** GUID in lower case, 8-4-4-4-12 hexadecimal digits */
     routingDomainId?: string;
     /** path of the resource that it is about */
     path?: string;
-    /** resource: created, changed, deleted; status: the state; drift: found, mended; nat: refusing, recovered; siteConnection: up, down, failed */
+    /** resource: created, changed, deleted; status: the state; drift: found, mended; nat: refusing, recovered; siteConnection: up, down, failed; bgpPeer: up, down */
     what?: string;
     /** why, or what was found, as a sentence */
     reason?: string;
@@ -2061,6 +2307,9 @@ export function deleteCustomerRoute({ wait, rdid, id, ifMatch }: {
         status: 404;
         data: Problem;
     } | {
+        status: 409;
+        data: Problem;
+    } | {
         status: 412;
         data: Problem;
     } | {
@@ -2242,6 +2491,9 @@ export function deleteGateway({ wait, rdid, ifMatch }: {
         data: Problem;
     } | {
         status: 404;
+        data: Problem;
+    } | {
+        status: 409;
         data: Problem;
     } | {
         status: 412;
@@ -2510,6 +2762,460 @@ export function listNatSessions({ protocol, direction, internalAddress, internal
     });
 }
 /**
+ * Read a forwarding policy
+ */
+export function getForwarding({ rdid, ifNoneMatch }: {
+    rdid: string;
+    ifNoneMatch?: string;
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: ForwardingResource;
+    } | {
+        status: 304;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 404;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>(`/v1/routing-domains/${encodeURIComponent(rdid)}/forwarding`, {
+        ...opts,
+        headers: oazapfts.mergeHeaders(opts?.headers, {
+            "if-none-match": ifNoneMatch
+        })
+    });
+}
+/**
+ * Create or replace a forwarding policy
+ */
+export function putForwarding({ wait, rdid, ifMatch, ifNoneMatch, forwarding }: {
+    wait?: string;
+    rdid: string;
+    ifMatch?: string;
+    ifNoneMatch?: string;
+    forwarding: Forwarding;
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: ForwardingResource;
+    } | {
+        status: 201;
+        data: ForwardingResource;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 404;
+        data: Problem;
+    } | {
+        status: 409;
+        data: Problem;
+    } | {
+        status: 412;
+        data: Problem;
+    } | {
+        status: 413;
+        data: Problem;
+    } | {
+        status: 415;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>(`/v1/routing-domains/${encodeURIComponent(rdid)}/forwarding${QS.query(QS.explode({
+        wait
+    }))}`, oazapfts.json({
+        ...opts,
+        method: "PUT",
+        body: forwarding,
+        headers: oazapfts.mergeHeaders(opts?.headers, {
+            "if-match": ifMatch,
+            "if-none-match": ifNoneMatch
+        })
+    }));
+}
+/**
+ * Change fields of a forwarding policy (JSON Merge Patch, RFC 7396)
+ */
+export function patchForwarding({ wait, rdid, ifMatch, body }: {
+    wait?: string;
+    rdid: string;
+    ifMatch?: string;
+    body: {};
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: ForwardingResource;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 404;
+        data: Problem;
+    } | {
+        status: 409;
+        data: Problem;
+    } | {
+        status: 412;
+        data: Problem;
+    } | {
+        status: 413;
+        data: Problem;
+    } | {
+        status: 415;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>(`/v1/routing-domains/${encodeURIComponent(rdid)}/forwarding${QS.query(QS.explode({
+        wait
+    }))}`, oazapfts.json({
+        ...opts,
+        method: "PATCH",
+        body,
+        headers: oazapfts.mergeHeaders(opts?.headers, {
+            "if-match": ifMatch
+        })
+    }));
+}
+/**
+ * Remove a forwarding policy
+ */
+export function deleteForwarding({ wait, rdid, ifMatch }: {
+    wait?: string;
+    rdid: string;
+    ifMatch?: string;
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 204;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 404;
+        data: Problem;
+    } | {
+        status: 409;
+        data: Problem;
+    } | {
+        status: 412;
+        data: Problem;
+    } | {
+        status: 413;
+        data: Problem;
+    } | {
+        status: 415;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>(`/v1/routing-domains/${encodeURIComponent(rdid)}/forwarding${QS.query(QS.explode({
+        wait
+    }))}`, {
+        ...opts,
+        method: "DELETE",
+        headers: oazapfts.mergeHeaders(opts?.headers, {
+            "if-match": ifMatch
+        })
+    });
+}
+/**
+ * Read a BGP router
+ */
+export function getBgp({ rdid, ifNoneMatch }: {
+    rdid: string;
+    ifNoneMatch?: string;
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: BgpResource;
+    } | {
+        status: 304;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 404;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>(`/v1/routing-domains/${encodeURIComponent(rdid)}/bgp`, {
+        ...opts,
+        headers: oazapfts.mergeHeaders(opts?.headers, {
+            "if-none-match": ifNoneMatch
+        })
+    });
+}
+/**
+ * Create or replace a BGP router
+ */
+export function putBgp({ wait, rdid, ifMatch, ifNoneMatch, bgp }: {
+    wait?: string;
+    rdid: string;
+    ifMatch?: string;
+    ifNoneMatch?: string;
+    bgp: BgpWrite;
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: BgpResource;
+    } | {
+        status: 201;
+        data: BgpResource;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 404;
+        data: Problem;
+    } | {
+        status: 412;
+        data: Problem;
+    } | {
+        status: 413;
+        data: Problem;
+    } | {
+        status: 415;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>(`/v1/routing-domains/${encodeURIComponent(rdid)}/bgp${QS.query(QS.explode({
+        wait
+    }))}`, oazapfts.json({
+        ...opts,
+        method: "PUT",
+        body: bgp,
+        headers: oazapfts.mergeHeaders(opts?.headers, {
+            "if-match": ifMatch,
+            "if-none-match": ifNoneMatch
+        })
+    }));
+}
+/**
+ * Change fields of a BGP router (JSON Merge Patch, RFC 7396)
+ */
+export function patchBgp({ wait, rdid, ifMatch, body }: {
+    wait?: string;
+    rdid: string;
+    ifMatch?: string;
+    body: {};
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: BgpResource;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 404;
+        data: Problem;
+    } | {
+        status: 412;
+        data: Problem;
+    } | {
+        status: 413;
+        data: Problem;
+    } | {
+        status: 415;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>(`/v1/routing-domains/${encodeURIComponent(rdid)}/bgp${QS.query(QS.explode({
+        wait
+    }))}`, oazapfts.json({
+        ...opts,
+        method: "PATCH",
+        body,
+        headers: oazapfts.mergeHeaders(opts?.headers, {
+            "if-match": ifMatch
+        })
+    }));
+}
+/**
+ * Remove a BGP router
+ */
+export function deleteBgp({ wait, rdid, ifMatch }: {
+    wait?: string;
+    rdid: string;
+    ifMatch?: string;
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 204;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 404;
+        data: Problem;
+    } | {
+        status: 412;
+        data: Problem;
+    } | {
+        status: 413;
+        data: Problem;
+    } | {
+        status: 415;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>(`/v1/routing-domains/${encodeURIComponent(rdid)}/bgp${QS.query(QS.explode({
+        wait
+    }))}`, {
+        ...opts,
+        method: "DELETE",
+        headers: oazapfts.mergeHeaders(opts?.headers, {
+            "if-match": ifMatch
+        })
+    });
+}
+/**
+ * Read what the BGP peers of a routing domain are doing just now
+ */
+export function getBgpState({ rdid }: {
+    rdid: string;
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: BgpState;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 404;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>(`/v1/routing-domains/${encodeURIComponent(rdid)}/bgp/peers`, {
+        ...opts
+    });
+}
+/**
+ * Read what the gateway's own BGP is doing just now
+ */
+export function getUplinkBgp(opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: BgpState;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 403;
+        data: Problem;
+    } | {
+        status: 404;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>("/v1/uplink-bgp", {
+        ...opts
+    });
+}
+/**
+ * List the routes that BGP of a routing domain knows
+ */
+export function listBgpRoutes({ limit, cursor, prefix, peer, rdid }: {
+    limit?: number;
+    cursor?: string;
+    prefix?: string;
+    peer?: string;
+    rdid: string;
+}, opts?: Oazapfts.RequestOpts) {
+    return oazapfts.fetchJson<{
+        status: 200;
+        data: BgpRouteList;
+    } | {
+        status: 400;
+        data: Problem;
+    } | {
+        status: 401;
+        data: Problem;
+    } | {
+        status: 404;
+        data: Problem;
+    } | {
+        status: 429;
+        data: Problem;
+    } | {
+        status: 500;
+        data: Problem;
+    }>(`/v1/routing-domains/${encodeURIComponent(rdid)}/bgp/routes${QS.query(QS.explode({
+        limit,
+        cursor,
+        prefix,
+        peer
+    }))}`, {
+        ...opts
+    });
+}
+/**
  * List site connections
  */
 export function listSiteConnection({ limit, cursor, rdid }: {
@@ -2706,6 +3412,9 @@ export function deleteSiteConnection({ wait, rdid, name, ifMatch }: {
         data: Problem;
     } | {
         status: 404;
+        data: Problem;
+    } | {
+        status: 409;
         data: Problem;
     } | {
         status: 412;
@@ -3864,7 +4573,7 @@ export function getReadiness(opts?: Oazapfts.RequestOpts) {
 export function followEvents({ since, routingDomainId, $type, lastEventId }: {
     since?: string;
     routingDomainId?: string;
-    $type?: "resource" | "policy" | "status" | "drift" | "nat" | "siteConnection" | "reset";
+    $type?: "resource" | "policy" | "status" | "drift" | "nat" | "siteConnection" | "bgpPeer" | "reset";
     lastEventId?: string;
 }, opts?: Oazapfts.RequestOpts) {
     return oazapfts.fetchJson<{

@@ -11,6 +11,7 @@ import { asDocument } from '../lab/rule-document.ts';
 import { type DocumentedOperation, type Json, type OpenApi, operationsOf } from './api-conformance.ts';
 import { type RunningApi, runApi } from './api-server.ts';
 import { cheapHash } from './guarded-api.ts';
+import { knownRoutes, speaker } from './routed-domain.ts';
 import { runFull, runTenants } from './rules-node.ts';
 import { siteConnectionBody } from './site-connection.ts';
 
@@ -91,7 +92,9 @@ const writingOrder = [
     'putGateway',
     'putCustomerRoute',
     'putNat',
+    'putForwarding',
     'putSiteConnection',
+    'putBgp',
     'putPort',
     'putToken',
   ],
@@ -112,6 +115,8 @@ async function succeed(api: RunningApi): Promise<void> {
   };
   await write();
   await write();
+  api.operations.speaker = { state: speaker, routes: knownRoutes };
+  api.operations.uplinkSpeaker = speaker;
   const inDomains = operations.filter(({ method }) => ['GET', 'PATCH', 'POST'].includes(method));
   for (const { method, path, takesBody, operation } of inDomains) {
     const own = pathOf(path, names(exampleRdid));
@@ -124,6 +129,7 @@ async function succeed(api: RunningApi): Promise<void> {
   api.operations.ready = false;
   await ask(api, ['GET', '/readyz']);
   api.operations.ready = true;
+  api.operations.uplinkSpeaker = undefined;
 }
 
 async function refuse(api: RunningApi): Promise<void> {
@@ -157,6 +163,36 @@ async function remove(api: RunningApi): Promise<void> {
     const path = operations.find(({ operation }) => operation.operationId === name)?.path ?? '';
     await ask(api, ['DELETE', pathOf(path, names(exampleRdid))]);
   }
+}
+
+/** What BGP stands on by itself: its gateway, a customer route to what it tells, a tunnel to its peer. */
+async function standUnderBgp(api: RunningApi): Promise<void> {
+  const rdid = 'abababab-0000-0000-0000-000000000000';
+  const own = `/v1/routing-domains/${rdid}`;
+  const office = 'site-connections/office';
+  const prefixes = (...addressPrefixes: string[]) => ({ addressPrefixes });
+  for (const [path, body] of [
+    ['', { name: 'underBgp' }],
+    ['/virtual-subnets/9001', prefixes('10.91.1.0/24')],
+    ['/virtual-subnets/9002', { ...prefixes('10.91.254.0/29'), isGatewaySubnet: true }],
+    ['/gateway', { virtualSubnetId: 9002, customerAddresses: ['10.91.254.2'] }],
+    [
+      '/customer-routes/behind',
+      { virtualSubnetId: 9001, destinationPrefix: '10.92.0.0/16', nextHop: '10.91.1.9' },
+    ],
+    ['/nat', { externalAddresses: [{ ipAddress: '203.0.113.91' }] }],
+    [`/${office}`, { ...siteConnectionBody, subnets: [{ prefix: '192.168.91.0/24' }] }],
+    [
+      '/bgp',
+      {
+        ...{ asn: 65001, networks: ['10.92.0.0/16'] },
+        peers: [{ name: 'site', address: '192.168.91.1', asn: 65002, localAddress: '10.91.254.2' }],
+      },
+    ],
+  ] as const)
+    await ask(api, ['PUT', own + path, body]);
+  for (const path of ['gateway', 'customer-routes/behind', office])
+    await ask(api, ['DELETE', `${own}/${path}`]);
 }
 
 /** Conflicts of what is there already: two of a kind, and the one becomes as the other is. */
@@ -204,6 +240,7 @@ async function conflict(t: Test): Promise<Set<string>> {
   for (const method of ['POST', 'PUT'])
     for (const { status, body } of documentBreakers)
       if (status === 413) await ask(api, [method, '/v1/policy', body]);
+  await standUnderBgp(api);
   for (const [path, valid, conflicting] of patchConflicts) {
     await ask(api, ['PUT', path, valid]);
     await ask(api, ['PATCH', path, conflicting]);

@@ -2,6 +2,8 @@
 import { type ApiLimits, defaultLimits } from '../../src/access/rate-limiter.ts';
 import { buildApp } from '../../src/api/app.ts';
 import type {
+  BgpRoute,
+  BgpState,
   NatSession,
   NatSessionFilter,
   NatUse,
@@ -19,8 +21,10 @@ import type { StoreCapacity } from '../../src/store/capacity.ts';
 import { resourcePath } from '../../src/store/resource-path.ts';
 import { openStore } from '../../src/store/sqlite.ts';
 import type { ResourceKey, Store } from '../../src/store/store.ts';
+import { UPLINK_NIC } from '../lab/gateway-node.ts';
 import { type TypedApi, typedApi } from '../lab/typed-api.ts';
 import { Conformance, type OpenApi } from './api-conformance.ts';
+import { bgpBody, forwardingBody } from './routed-domain.ts';
 import { siteConnectionBody } from './site-connection.ts';
 import { capacity as largeCapacity, storePath } from './store-folder.ts';
 
@@ -39,6 +43,10 @@ export const natSession: NatSession = {
   sent: { packets: 10, bytes: 1000 },
   received: { packets: 9, bytes: 9000 },
 };
+
+async function* parts<T>(all: readonly T[]): AsyncGenerator<T[]> {
+  for (let from = 0; from < all.length; from += 100) yield all.slice(from, from + 100);
+}
 
 /** Says `pending` at once and `ready` to those who wait. */
 export class StandInOperations implements Operations {
@@ -109,11 +117,28 @@ export class StandInOperations implements Operations {
     return this.tunnels.get(name);
   }
 
+  /** What bgp() and bgpRoutes() answer, of whatever domain; undefined as where it does not run. */
+  speaker: { state: BgpState; routes: BgpRoute[] } | undefined;
+  /** What uplinkBgp() answers. */
+  uplinkSpeaker: BgpState | undefined;
+
+  bgp(): BgpState | undefined {
+    return this.speaker?.state;
+  }
+
+  bgpRoutes(): AsyncIterable<BgpRoute[]> | undefined {
+    return this.speaker && parts(this.speaker.routes);
+  }
+
+  uplinkBgp(): BgpState | undefined {
+    return this.uplinkSpeaker;
+  }
+
   async *#list(sessions: readonly NatSession[], filter: NatSessionFilter): AsyncGenerator<NatSession[]> {
     const list = { filter, isOver: false };
     this.lists.push(list);
     try {
-      for (let from = 0; from < sessions.length; from += 100) yield sessions.slice(from, from + 100);
+      yield* parts(sessions);
     } finally {
       list.isOver = true;
     }
@@ -202,7 +227,8 @@ export async function runApi(
   capacity: StoreCapacity = largeCapacity,
   limits: ApiLimits = defaultLimits,
 ): Promise<RunningApi> {
-  const store = await openStore({ path: storePath(t), capacity });
+  const settings = { uplinks: [UPLINK_NIC], allowsWeakAlgorithms: false };
+  const store = await openStore({ path: storePath(t), capacity, settings });
   const operations = new StandInOperations(store);
   const app = buildApp({ store, operations, version: '0.1.0', limits });
   t.teardown(async () => {
@@ -293,7 +319,9 @@ export const tenant: [path: string, body: Record<string, unknown>][] = [
       ],
     },
   ],
+  [`${contosoPath}/forwarding`, forwardingBody],
   [`${contosoPath}/site-connections/office`, siteConnectionBody],
+  [`${contosoPath}/bgp`, bgpBody],
   [
     '/v1/ports/tap0.1',
     {

@@ -89,7 +89,7 @@ t.test('administration', async (t) => {
     writeFileSync(join(folder, 'second.yaml'), `store:\n  path: ${folder}/second/store.db\n`);
     t.match(await hnvgw(['restore', backup, '--config', 'second.yaml']), {
       status: 0,
-      stderr: /second\/store\.db has now 1 routing domains, 13 resources in all/,
+      stderr: /second\/store\.db has now 1 routing domains, 15 resources in all/,
     });
     t.ok(statSync(join(folder, 'second/store.db')).size > 0);
     t.match(policy, 'Contoso');
@@ -109,7 +109,7 @@ t.test('administration', async (t) => {
     writeFileSync(bad, 'uplink:\n  interface: nix0\n');
     const { status, stdout } = await hnvgw(['doctor', '--config', bad]);
     t.equal(status, 1);
-    t.match(stdout, /^wrong {2}There is no interface nix0, the uplink\.\n {7}-> /m);
+    t.match(stdout, /^wrong {2}There is no interface nix0, which uplink\.interface names\.\n {7}-> /m);
     t.match(
       stdout,
       /^ok {5}strongSwan is there for site connections; ESP is (the kernel's|its own, in userspace)\.$/m,

@@ -55,7 +55,7 @@ t.test('a wrong configuration is one line with the code, and exits with 1', asyn
     t.strictSame(await hnvgw(...words, '--config', file), {
       status: 1,
       stdout: '',
-      stderr: `hnvgw: HNV_CONFIG: ${file}:2: uplink.interfac is no known field; known are interface.\n`,
+      stderr: `hnvgw: HNV_CONFIG: ${file}:2: uplink.interfac is no known field; known are interface, bgp.\n`,
     });
   }
 });

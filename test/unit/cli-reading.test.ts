@@ -32,7 +32,9 @@ t.test('reading', async (t) => {
       [['tokens'], '/v1/tokens'],
     ] as const)
       for (const name of names) t.strictSame(await json('get', name), await api.get(path), name);
-    for (const name of ['virtual-subnets', 'customer-routes', 'gateway', 'nat', 'site-connections'])
+    for (const name of [
+      ...['virtual-subnets', 'customer-routes', 'gateway', 'nat', 'forwarding', 'bgp', 'site-connections'],
+    ])
       t.strictSame(await json('get', name, '-d', contoso), await api.get(`${contosoPath}/${name}`), name);
   });
 

@@ -92,14 +92,14 @@ t.test('writing', async (t) => {
     const policy = (await hnvgw(['get', 'policy'])).stdout;
     writeFileSync(join(folder, 'all.yaml'), policy);
     t.strictSame(await hnvgw(['diff', '-f', 'all.yaml', '--whole']), { status: 0, stdout: '', stderr: '' });
-    t.match(await hnvgw(['apply', '-f', 'example.yaml', '--whole']), { status: 0, stdout: /13 deleted/ });
+    t.match(await hnvgw(['apply', '-f', 'example.yaml', '--whole']), { status: 0, stdout: /15 deleted/ });
     t.equal((await api.request('GET', contosoPath)).status, 404);
     t.match(await hnvgw(['apply', '-f', 'all.yaml', '--whole']), {
       status: 1,
       stderr: /all\.yaml:\d+: .*preSharedKey: is missing.* \(rule secret-required\)/s,
     });
     writeFileSync(join(folder, 'all.yaml'), withSecret(policy));
-    t.match(await hnvgw(['apply', '-f', 'all.yaml', '--whole']), { status: 0, stdout: /13 created/ });
+    t.match(await hnvgw(['apply', '-f', 'all.yaml', '--whole']), { status: 0, stdout: /15 created/ });
     t.equal((await hnvgw(['get', 'policy'])).stdout, policy);
   });
 

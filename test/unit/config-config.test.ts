@@ -34,6 +34,7 @@ t.test('a file with only the required key has every default', async (t) => {
       ports: 4096,
     },
     ipsec: { allowWeakAlgorithms: false },
+    forwarding: { interfaces: [] },
     log: { level: 'info' },
   });
 });
@@ -41,7 +42,18 @@ t.test('a file with only the required key has every default', async (t) => {
 t.test('every key can be set', async (t) => {
   const text = `
 instance: gw2
-uplink: { interface: bond0.12 }
+uplink:
+  interface: bond0.12
+  bgp:
+    asn: 4200000001
+    routerId: 192.0.2.2
+    peers:
+      - { address: 192.0.2.1, asn: 65001 }
+      - address: 2001:DB8::1
+        asn: 65002
+        passwordFile: /etc/hnvgw/bgp
+        holdTimeSeconds: 9
+        multihop: 2
 api:
   listen: ['unix:/run/hnvgw/api.sock', '192.0.2.1:8443', '[::]:8443']
   tls: { certificateFile: /etc/hnvgw/api.crt, keyFile: /etc/hnvgw/api.key }
@@ -57,11 +69,24 @@ capacity:
   siteConnections: 5
   ports: 4
 ipsec: { allowWeakAlgorithms: true }
+forwarding: { interfaces: [eth2, eth3] }
 log: { level: debug }
 `;
   t.strictSame(parseGatewayConfig(text, 'f'), {
     instance: 'gw2',
-    uplink: { interface: 'bond0.12' },
+    uplink: {
+      interface: 'bond0.12',
+      bgp: {
+        ...{ asn: 4_200_000_001, routerId: '192.0.2.2' },
+        peers: [
+          { address: '192.0.2.1', asn: 65_001, holdTimeSeconds: 90 },
+          {
+            ...{ address: '2001:db8::1', asn: 65_002, passwordFile: '/etc/hnvgw/bgp', holdTimeSeconds: 9 },
+            multihop: 2,
+          },
+        ],
+      },
+    },
     api: {
       requestsPerSecond: 100,
       failedLoginsPerMinute: 5,
@@ -79,6 +104,7 @@ log: { level: debug }
       ...{ siteConnections: 5, ports: 4 },
     },
     ipsec: { allowWeakAlgorithms: true },
+    forwarding: { interfaces: ['eth2', 'eth3'] },
     log: { level: 'debug' },
   });
 });
@@ -163,6 +189,10 @@ t.test('a key of the other role is refused with its line', async (t) => {
   t.throws(() => parseGatewayConfig('uplink: { interface: e }\nlearning: {}', 'f'), {
     code: 'HNV_CONFIG',
     message: 'f:2: learning is for a host only, and this node is a gateway.',
+  });
+  t.throws(() => parseHostConfig('forwarding: { interfaces: [eth2] }', 'f'), {
+    code: 'HNV_CONFIG',
+    message: 'f:1: forwarding is for a gateway only, and this node is a host.',
   });
   t.throws(() => parseHostConfig('ipsec: { allowWeakAlgorithms: true }', 'f'), {
     code: 'HNV_CONFIG',
@@ -269,6 +299,69 @@ const refusals: [what: string, text: string, message: RegExp][] = [
     'uplink: { interface: e }\napi: { tls: { certificateFile: c, keyFile: /k } }',
     /^f:2: api\.tls\.certificateFile is "c"/,
   ],
+  [
+    'the uplink among the further interfaces',
+    'uplink: { interface: e }\nforwarding:\n  interfaces:\n    - f\n    - e',
+    /^f:5: forwarding\.interfaces\.1 is "e", which is uplink\.interface/,
+  ],
+  [
+    'a further interface twice',
+    'uplink: { interface: e }\nforwarding: { interfaces: [f, g, f] }',
+    /^f:2: forwarding\.interfaces\.2 is "f" once more/,
+  ],
+  [
+    'a bad further interface',
+    'uplink: { interface: e }\nforwarding: { interfaces: [a/b] }',
+    /^f:2: .*"a\/b"/,
+  ],
+  ...(
+    [
+      [
+        'BGP without peers',
+        'asn: 1, routerId: 192.0.2.2, peers: []',
+        /^f:3: uplink\.bgp\.peers .* at least 1 items/,
+      ],
+      [
+        'BGP without ASN',
+        'routerId: 192.0.2.2, peers: [{ address: 192.0.2.1, asn: 1 }]',
+        /^f:3: uplink\.bgp\.asn is missing/,
+      ],
+      [
+        'a router id that is none',
+        "asn: 1, routerId: '2001:db8::1', peers: [{ address: 192.0.2.1, asn: 1 }]",
+        /^f:3: uplink\.bgp\.routerId is "2001:db8::1", but must be an IPv4 address/,
+      ],
+      [
+        'a reserved ASN',
+        'asn: 23456, routerId: 192.0.2.2, peers: [{ address: 192.0.2.1, asn: 1 }]',
+        /^f:3: uplink\.bgp\.asn is 23456, which/,
+      ],
+      [
+        'a router without address',
+        'asn: 1, routerId: 192.0.2.2, peers: [{ address: router1, asn: 1 }]',
+        /^f:3: uplink\.bgp\.peers\.0\.address is "router1", which is not an IP address/,
+      ],
+      [
+        'a router twice',
+        "asn: 1, routerId: 192.0.2.2, peers: [{ address: '2001:db8::1', asn: 2 }, { address: '2001:DB8::1', asn: 2 }]",
+        /^f:3: uplink\.bgp\.peers\.1\.address is "2001:DB8::1" once more/,
+      ],
+      [
+        'hops to a router of the own AS',
+        'asn: 1, routerId: 192.0.2.2, peers: [{ address: 192.0.2.1, asn: 1, multihop: 2 }]',
+        /^f:3: uplink\.bgp\.peers\.0\.multihop is for routers of another AS/,
+      ],
+      [
+        'a password in the configuration',
+        'asn: 1, routerId: 192.0.2.2, peers: [{ address: 192.0.2.1, asn: 2, password: secret }]',
+        /^f:3: uplink\.bgp\.peers\.0\.password is no known field/,
+      ],
+    ] as const
+  ).map(([what, bgp, message]): [string, string, RegExp] => [
+    what,
+    `uplink:\n  interface: e\n  bgp: { ${bgp} }`,
+    message,
+  ]),
   ['no audit log', 'uplink: { interface: e }\naudit: { days: 0 }', /^f:2: audit\.days is 0/],
   ['a list', '- 1', /^f:1: The configuration is \[1\]/],
 ];

@@ -1,4 +1,4 @@
-/** Secrets of site connections: sealed wherever they are on disk, kept by who leaves them out, gone without the key. */
+/** Secrets of site connections and BGP peers: sealed wherever they are on disk, kept by who leaves them out, gone without the key. */
 import {
   copyFileSync,
   existsSync,
@@ -11,17 +11,31 @@ import {
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import t, { type Test } from 'tap';
+import { normalize } from '../../src/policy/normalize.ts';
+import type { Bgp, BgpPeer } from '../../src/policy/resources.ts';
 import { encodeKey } from '../../src/store/keys.ts';
 import { restoreStore } from '../../src/store/restore.ts';
 import { openStore } from '../../src/store/sqlite.ts';
 import type { DocumentEntry, Entry, Store } from '../../src/store/store.ts';
 import { natPolicy } from '../lab/nat-policy.ts';
+import { password } from './routed-domain.ts';
 import { formsOf, preSharedKey, siteConnection } from './site-connection.ts';
 import { capacity, contoso, fabrikam, putDomain, snapshot, storePath } from './store-folder.ts';
 
 const key = { kind: 'siteConnection', rdid: contoso, id: 'office' } as const;
 const other = { kind: 'siteConnection', rdid: contoso, id: 'depot' } as const;
 const otherSecret = 'ostrich-8Wy-feldspar-27182';
+const bgpKey = { kind: 'bgp', rdid: contoso } as const;
+const bgp = (...peers: Partial<BgpPeer>[]): Bgp =>
+  normalize('bgp', {
+    ...{ asn: 65001, policies: [], hostRoutes: false, maximumPaths: 8, gracefulRestartSeconds: 120 },
+    peers: peers.map((peer, index) => ({
+      ...{ name: `p${index}`, address: `100.64.40.${index + 3}`, asn: 65002, holdTimeSeconds: 90 },
+      ...{ maximumPrefixes: 1000, ingressPolicies: [], egressPolicies: [], ...peer },
+    })),
+  });
+const withPasswords = bgp({}, { password }, { password: otherSecret });
+const passwordsOf = (store: Store) => store.get(bgpKey)?.value.peers.map((peer) => peer.password);
 
 const secretOf = (store: Store, of: typeof key | typeof other = key): string | undefined =>
   store.get(of)?.value.authentication.preSharedKey;
@@ -38,6 +52,15 @@ async function putConnections(store: Store): Promise<void> {
   await store.put({ kind: 'nat', rdid: contoso }, nat);
   await store.put(key, siteConnection());
   await store.put(other, { ...siteConnection({ preSharedKey: otherSecret }), destination: '198.51.100.8' });
+}
+
+async function putBgp(store: Store): Promise<void> {
+  const forwarding = { addresses: ['100.64.40.2/24'], nextHops: ['100.64.40.1'], vlanId: 7 };
+  await store.put(
+    { kind: 'forwarding', rdid: contoso },
+    normalize('forwarding', { ...forwarding, destinationPrefixes: ['172.16.0.0/12'] }),
+  );
+  await store.put(bgpKey, withPasswords);
 }
 
 /** A store with two connections; `open` opens it again when it is closed. */
@@ -59,7 +82,7 @@ async function start(t: Test) {
 function leaks(folder: string): string[] {
   return readdirSync(folder).flatMap((file) => {
     const bytes = readFileSync(join(folder, file));
-    return [preSharedKey, otherSecret]
+    return [preSharedKey, otherSecret, password]
       .flatMap(formsOf)
       .filter((form) => bytes.includes(form))
       .map((form) => `${file}: ${form}`);
@@ -69,6 +92,7 @@ function leaks(folder: string): string[] {
 t.test('no file beside the store has a secret in it, while it is open or afterwards', async (t) => {
   const { path, store } = await start(t);
   const folder = dirname(path);
+  await putBgp(store);
   await store.backup(join(folder, 'copy'));
   const entries: DocumentEntry[] = [
     { entry: { ...key, value: { ...siteConnection(), mobike: true } } satisfies Entry, pointer: '/items/0' },
@@ -79,8 +103,57 @@ t.test('no file beside the store has a secret in it, while it is open or afterwa
   await store.delete(other);
   await store.close();
   t.strictSame(leaks(folder), []);
-  writeFileSync(join(folder, 'clear'), JSON.stringify(siteConnection()));
-  t.strictSame(leaks(folder).length > 0, true, 'it would be found');
+  for (const value of [siteConnection(), bgp({ password })]) {
+    writeFileSync(join(folder, 'clear'), JSON.stringify(value));
+    t.strictSame(leaks(folder).length > 0, true, 'it would be found');
+  }
+});
+
+t.test('passwords of peers are there again, and without the key known to be missing', async (t) => {
+  const { path, store, open } = await start(t);
+  await putBgp(store);
+  await store.close();
+  const again = await open();
+  t.strictSame(passwordsOf(again), [undefined, password, otherSecret]);
+  await again.close();
+  rmSync(`${path}.key`);
+  const strange = await open();
+  t.strictSame(passwordsOf(strange), [undefined, null, null], 'no session is to begin without');
+  await strange.put(bgpKey, bgp({}, {}, { password: otherSecret }));
+  await strange.close();
+  const third = await open();
+  t.strictSame(passwordsOf(third), [undefined, null, otherSecret]);
+  await third.put(bgpKey, bgp({}, { password: null }, {}));
+  t.strictSame(passwordsOf(third), [undefined, undefined, otherSecret]);
+});
+
+t.test('a sealed password opens for no other peer', async (t) => {
+  const { path, store, open } = await start(t);
+  await putBgp(store);
+  await store.close();
+  const database = new DatabaseSync(path);
+  const row = database.prepare('SELECT value FROM resources WHERE key = ?').get(encodeKey(bgpKey));
+  const value = JSON.parse(String(row?.value)) as { peers: { password: unknown }[] };
+  const [, one, two] = value.peers as [object, { password: unknown }, { password: unknown }];
+  [one.password, two.password] = [two.password, one.password];
+  database
+    .prepare('UPDATE resources SET value = ? WHERE key = ?')
+    .run(JSON.stringify(value), encodeKey(bgpKey));
+  database.close();
+  t.strictSame(passwordsOf(await open()), [undefined, null, null]);
+});
+
+t.test('who leaves passwords out keeps them, in documents too', async (t) => {
+  const { store } = await start(t);
+  await putBgp(store);
+  const { revision } = store;
+  const document = (value: Bgp): DocumentEntry[] => [
+    { entry: { ...bgpKey, id: '', value } satisfies Entry, pointer: '/x' },
+  ];
+  t.match(await store.putAll(document(bgp({}, {}, {}))), { changed: 0, unchanged: 1 });
+  t.equal(store.revision, revision);
+  t.match(await store.putAll(document(bgp({}, {}, {}, {}))), { changed: 1 });
+  t.strictSame(passwordsOf(store), [undefined, password, otherSecret, undefined]);
 });
 
 t.test('a store that is opened again has its secrets, and its key', async (t) => {

@@ -19,7 +19,7 @@ export function backup(app: FastifyInstance, { store }: ApiContext): void {
         operationId: 'getBackup',
         summary: 'Read a consistent copy of the store',
         description:
-          'What `hnvgw restore` takes: the desired state, the tokens as hashes, the audit log. Secrets of site connections are sealed ' +
+          'What `hnvgw restore` takes: the desired state, the tokens as hashes, the audit log. Secrets of site connections and of BGP peers are sealed ' +
           'under a key that is not in it.',
         tags: ['node'],
         response: {

@@ -5,6 +5,7 @@ import { type Principal, sees } from '../../access/principal.ts';
 import { onRevoked } from '../../access/token-check.ts';
 import { Guid } from '../../policy/resources.ts';
 import { EventStream } from '../event-stream.ts';
+import { eventTypes } from '../operations.ts';
 import { problemResponses } from '../problem.ts';
 import { tooMany } from '../request-limit.ts';
 import type { ApiContext } from '../resource-routes.ts';
@@ -20,14 +21,13 @@ const NodeEvent = Type.Object(
     id: Type.String({ description: 'resume after it with Last-Event-ID or ?since=' }),
     at: Type.String({ format: 'date-time' }),
     type: Type.Union(
-      (['resource', 'policy', 'status', 'drift', 'nat', 'siteConnection', 'reset'] as const).map((type) =>
-        Type.Literal(type),
-      ),
+      eventTypes.map((type) => Type.Literal(type)),
       {
         description:
           'resource: a write was committed; policy: a whole policy was; status: what the kernel has of a resource changed; ' +
           'drift: the kernel was not as programmed; nat: NAT refuses sessions; ' +
-          'siteConnection: a tunnel came up or went down, or could not be made; reset: events before this one are lost, read the resources anew',
+          'siteConnection: a tunnel came up or went down, or could not be made; ' +
+          'bgpPeer: a BGP session was established or ended; reset: events before this one are lost, read the resources anew',
       },
     ),
     routingDomainId: Type.Optional(Guid),
@@ -36,7 +36,7 @@ const NodeEvent = Type.Object(
       Type.String({
         description:
           'resource: created, changed, deleted; status: the state; drift: found, mended; nat: refusing, recovered; ' +
-          'siteConnection: up, down, failed',
+          'siteConnection: up, down, failed; bgpPeer: up, down',
       }),
     ),
     reason: Type.Optional(Type.String({ description: 'why, or what was found, as a sentence' })),

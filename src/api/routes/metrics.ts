@@ -4,6 +4,7 @@ import type { FastifyInstance } from 'fastify';
 import { Pace } from '../../store/pace.ts';
 import { expositionType, family, heading, line, type Sample } from '../exposition.ts';
 import type {
+  BgpState,
   DirectionCounters,
   DomainCounters,
   NatUse,
@@ -24,6 +25,8 @@ interface Reading {
   /** When this node has a routing context of the domain. */
   nat: NatUse | undefined;
   sites: ReadonlyMap<string, SiteConnectionState>;
+  /** When this node runs BGP of the domain. */
+  bgp: BgpState | undefined;
 }
 
 export function metrics(app: FastifyInstance, context: ApiContext, requests: RequestMetrics): void {
@@ -50,7 +53,8 @@ export function metrics(app: FastifyInstance, context: ApiContext, requests: Req
     },
     async (_request, reply) => {
       // All that can fail comes before the answer begins.
-      const node = nodeText(operations.nodeStatus()) + (await ownProcess.text());
+      const node =
+        nodeText(operations.nodeStatus()) + uplinkText(operations.uplinkBgp()) + (await ownProcess.text());
       const readings = await readDomains(context);
       reply.type(expositionType);
       return reply.send(Readable.from(text([node, requests.text()], readings)));
@@ -69,6 +73,7 @@ async function readDomains({ store, operations }: ApiContext): Promise<Reading[]
         counters: operations.domainCounters(rdid),
         nat: operations.natUse(rdid),
         sites: operations.siteConnections(rdid),
+        bgp: operations.bgp(rdid),
       });
     if (pace.isOver) await pace.rest();
   }
@@ -150,6 +155,26 @@ function nodeText(status: NodeStatus): string {
   ].join('');
 }
 
+/** Of a gateway that speaks BGP with its uplink. */
+function uplinkText(bgp: BgpState | undefined): string {
+  if (bgp === undefined) return '';
+  return [
+    family(
+      'hnvgw_uplink_bgp_session_up',
+      'gauge',
+      '1 while the BGP session with a router of the uplink is established, 0 while it is not.',
+      bgpSessions(bgp),
+    ),
+    family('hnvgw_uplink_bgp_prefixes', 'gauge', 'Prefixes that a router of the uplink was told.', [
+      ...bgp.peers.map(({ name, prefixesSent }): Sample => [{ peer: name }, prefixesSent]),
+    ]),
+  ].join('');
+}
+
+function bgpSessions({ peers }: BgpState): Sample[] {
+  return peers.map(({ name, state }) => [{ peer: name }, Number(state === 'Established')]);
+}
+
 interface DomainFamily {
   name: string;
   /** `counter` when absent. */
@@ -196,5 +221,30 @@ const domainFamilies: readonly DomainFamily[] = [
     type: 'gauge',
     help: '1 while the tunnel of a site connection is up, 0 while it is not.',
     samples: ({ sites }) => [...sites].map(([name, { state }]) => [{ name }, Number(state === 'connected')]),
+  },
+  {
+    name: 'hnvgw_bgp_session_up',
+    type: 'gauge',
+    help: '1 while the session with a BGP peer of a routing domain is established, 0 while it is not.',
+    samples: ({ bgp }) => (bgp === undefined ? [] : bgpSessions(bgp)),
+  },
+  {
+    name: 'hnvgw_bgp_prefixes',
+    type: 'gauge',
+    help: 'Prefixes of the session with a BGP peer: received, of these accepted, and sent.',
+    samples: ({ bgp }) =>
+      (bgp?.peers ?? []).flatMap(
+        ({ name: peer, prefixesReceived, prefixesAccepted, prefixesSent }): Sample[] => [
+          [{ peer, prefixes: 'received' }, prefixesReceived],
+          [{ peer, prefixes: 'accepted' }, prefixesAccepted],
+          [{ peer, prefixes: 'sent' }, prefixesSent],
+        ],
+      ),
+  },
+  {
+    name: 'hnvgw_bgp_memory_bytes',
+    type: 'gauge',
+    help: 'Memory of the BGP speaker of a routing domain (proportional set size).',
+    samples: ({ bgp }) => (bgp === undefined ? [] : [[{}, bgp.memoryBytes]]),
   },
 ];

@@ -18,7 +18,7 @@ export default command({
   about: [
     'A consistent copy of the whole store, taken while the node works: the desired state, the tokens (as hashes), and the audit ' +
       'log. The file is readable for its owner alone, and replaces one of that name only when it is complete. For administrators.',
-    'Secrets of site connections are in it sealed. The key to them is a file beside the store (store.db.key), and belongs to a ' +
+    'Secrets of site connections and BGP peers are in it sealed. The key to them is a file beside the store (store.db.key), and belongs to a ' +
       'full backup: copy it once, and keep it elsewhere.',
   ],
   arguments: {},

@@ -17,7 +17,11 @@ export default command({
   ],
   arguments: {
     resource: { summary: 'what to remove, as for hnvgw get', complete: 'resource' },
-    id: { summary: 'which one of them; gateway and nat have none', optional: true, complete: 'id' },
+    id: {
+      summary: 'which one of them; gateway, nat, forwarding and bgp have none',
+      optional: true,
+      complete: 'id',
+    },
   },
   options: { ...domainOption, ...waitOption, ...connectionOptions },
   examples: [

@@ -1,5 +1,5 @@
 /** Shows what happens on a node. */
-import type { NodeEvent } from '../../api/operations.ts';
+import { eventTypes, type NodeEvent } from '../../api/operations.ts';
 import { withApi } from '../api.ts';
 import { command } from '../command.ts';
 import { domainOption, resolveDomain } from '../domain.ts';
@@ -14,7 +14,7 @@ export default command({
   summary: 'show what happened on the node, and what happens',
   about: [
     'Writes (resource, policy), what the kernel has of them (status), and what was found in the kernel that nobody had ordered, ' +
-      'and mended (drift); sessions that NAT refuses (nat), tunnels that come up, go down or fail (siteConnection). The node ' +
+      'and mended (drift); sessions that NAT refuses (nat), tunnels that come up, go down or fail (siteConnection), BGP sessions that are established or end (bgpPeer). The node ' +
       'keeps the last 16,384 in memory; reset says that some before are gone. --follow goes on until Ctrl-C, also across a restart of the node. With --output json each event is one line.',
   ],
   arguments: {},
@@ -23,7 +23,7 @@ export default command({
     type: {
       type: 'string',
       value: 'TYPE',
-      choices: ['resource', 'policy', 'status', 'drift', 'nat', 'siteConnection'],
+      choices: eventTypes.filter((type) => type !== 'reset'),
       summary: 'only events of this type',
     },
     follow: { type: 'boolean', summary: 'go on with what happens' },

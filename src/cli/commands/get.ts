@@ -15,7 +15,10 @@ export default command({
       'node is told, as hnvgw apply takes it.',
     `Resources: ${resources.map(({ name, short }) => (short.length > 0 ? `${name} (${short.join(', ')})` : name)).join('; ')}. ` +
       'The singular will do too.',
-    'Those of a routing domain need --domain: virtual-subnets, lookup-records, customer-routes, gateway, nat, site-connections.',
+    `Those of a routing domain need --domain: ${resources
+      .filter((each) => each.of === 'domain')
+      .map(({ name }) => name)
+      .join(', ')}.`,
   ],
   arguments: {
     resource: { summary: 'what to show', complete: 'resource' },

@@ -10,7 +10,7 @@ export default command({
     'For a node that does not run; done on the node itself, as root. The backup is checked first: a file that is damaged, or of a ' +
       'newer version of hnvgw, is refused and nothing is changed. The store that was there is kept beside it. The data plane ' +
       'goes on as it is until the node is started, which makes the kernel have what the backup says.',
-    'Secrets of site connections are opened with the key beside the store (store.db.key). When the backup is of another machine, ' +
+    'Secrets of site connections and BGP peers are opened with the key beside the store (store.db.key). When the backup is of another machine, ' +
       'put that one’s key there first; without it these secrets must be written again.',
   ],
   arguments: { file: { summary: 'what hnvgw backup wrote', complete: 'file' } },

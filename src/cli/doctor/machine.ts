@@ -24,7 +24,7 @@ export async function checkMachine(configFile: string | undefined): Promise<Find
   try {
     const node = await loadConfig(file);
     findings.push(ok(`${file} is the configuration of a ${node.role}.`));
-    if (node.role === 'gateway') findings.push(...(await checkStrongSwan()));
+    if (node.role === 'gateway') findings.push(...(await checkStrongSwan()), await checkFrr());
     return [...findings, ...checkConfigured(node)];
   } catch (error) {
     return [...findings, wrong(messageOf(error), 'Correct the line; hnvgw config check shows the result.')];
@@ -80,6 +80,14 @@ async function checkStrongSwan(): Promise<Finding[]> {
   }
 }
 
+/** A gateway without it speaks no BGP. */
+async function checkFrr(): Promise<Finding> {
+  const { isFrrInstalled } = await import('../../forwarding/frr.ts');
+  return isFrrInstalled()
+    ? ok('FRR is there for BGP.')
+    : note('FRR is not installed: there can be no BGP.', 'apt install --no-install-recommends frr');
+}
+
 /** Tokens and certificates end by the clock. */
 function checkClock(): Finding[] {
   const { stdout, status } = spawnSync('timedatectl', ['show', '--property=NTPSynchronized', '--value'], {
@@ -98,7 +106,11 @@ function checkClock(): Finding[] {
 function checkConfigured(node: NodeConfig): Finding[] {
   const { store, api } = node.config;
   const findings: Finding[] = [];
-  if (node.role === 'gateway') findings.push(checkInterface(node.config.uplink.interface));
+  if (node.role === 'gateway') {
+    const { uplink, forwarding } = node.config;
+    findings.push(checkInterface(uplink.interface, 'uplink.interface'));
+    for (const name of forwarding.interfaces) findings.push(checkInterface(name, 'forwarding.interfaces'));
+  }
   findings.push(checkStore(store.path));
   if (api.tls !== undefined) {
     const { certificateFile } = api.tls;
@@ -113,12 +125,12 @@ function checkConfigured(node: NodeConfig): Finding[] {
 }
 
 /** By iproute2: sysfs would show the network namespace of its mount, not this one. */
-function checkInterface(name: string): Finding {
+function checkInterface(name: string, key: string): Finding {
   const { status, stdout } = spawnSync('ip', ['-json', 'link', 'show', 'dev', name], { encoding: 'utf8' });
   if (status !== 0)
     return wrong(
-      `There is no interface ${name}, the uplink.`,
-      'Correct uplink.interface; ip link shows what there is.',
+      `There is no interface ${name}, which ${key} names.`,
+      `Correct ${key}; ip link shows what there is.`,
     );
   const [link] = JSON.parse(stdout) as { operstate: string }[];
   if (link?.operstate === 'DOWN' || link?.operstate === 'LOWERLAYERDOWN')
