@@ -44,6 +44,10 @@ const NODE_INTERFACES = 256;
 const BLOCKS_PER_ADDRESS = 4;
 /** Addresses of its peer that a site connection may have. */
 const PEERS_PER_CONNECTION = 8;
+/** What a domain has on its network without NAT, on average when the node is full: MACs and groups, addresses, prefixes. */
+const STATIONS_PER_DOMAIN = 4;
+const ADDRESSES_PER_SEGMENT = 8;
+const PREFIXES_PER_SEGMENT = 8;
 /** Learned MACs and addresses that a port has on average when the node is full. */
 const ADDRESSES_PER_PORT = 16;
 
@@ -72,13 +76,26 @@ function mapSizes(capacity: Capacity): Record<string, number> {
     shared_addresses: capacity.externalAddresses,
     peers: capacity.siteConnections * PEERS_PER_CONNECTION,
     translations: capacity.externalAddresses,
+    segments: domains * STATIONS_PER_DOMAIN,
+    segment_addresses: domains * ADDRESSES_PER_SEGMENT,
+    segment_ports: domains,
+    forwarded: capacity.customerRoutes + domains * PREFIXES_PER_SEGMENT,
     stats: domains + 1, // handles begin at 1; 0 counts what no domain can be charged with
   };
 }
 
 /** Programs by the kind of place that they are for (kernel/hnvgw.bpf.c). */
-export type Place = 'provider' | 'vlan' | 'tag' | 'port' | 'context' | 'uplink' | 'sorter';
-const places: readonly Place[] = ['provider', 'vlan', 'tag', 'port', 'context', 'uplink', 'sorter'];
+export type Place = 'provider' | 'vlan' | 'tag' | 'port' | 'context' | 'uplink' | 'sorter' | 'segment';
+const places: readonly Place[] = [
+  'provider',
+  'vlan',
+  'tag',
+  'port',
+  'context',
+  'uplink',
+  'sorter',
+  'segment',
+];
 /**
  * tcx spares each packet the classifier, but costs an RCU grace period to attach, and one more when its interface goes:
  * worth it on the few interfaces that all traffic passes, not on two for each of thousands of domains.

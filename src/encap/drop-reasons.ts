@@ -70,6 +70,16 @@ const explanations: Record<NameOf<keyof typeof DropReason>, string> = {
     'The address in the translated prefix has no other form outside or inside: the bits that would change are all ones (RFC 6296).',
   EXTERNAL_PEER:
     'The packet is IKE or ESP for a shared external address, and comes from nobody that a site connection there is with.',
+  SEGMENT_ETHERTYPE:
+    'The frame to or from a context’s network without NAT is neither IP nor ARP, or has a VLAN tag that it should not have.',
+  SEGMENT_MALFORMED: 'The frame to or from a context’s network without NAT has malformed headers.',
+  SEGMENT_SOURCE_MAC: 'The frame from the context to its network without NAT is not from the context’s MAC.',
+  SEGMENT_SOURCE_ADDRESS:
+    'The packet, ARP or ND message to the network without NAT comes from an address that is neither the context’s own nor in a prefix that the routing domain advertises.',
+  SEGMENT_DESTINATION:
+    'The packet from the network without NAT is for an address that is neither the context’s own nor in a prefix that the routing domain advertises; or the one to it is for a group, or for this node.',
+  SEGMENT_ROUTER_MESSAGE:
+    'A router solicitation, router advertisement or redirect of ICMPv6 to or from a context, which has its routes from policy alone.',
 };
 
 export interface DropReasonInfo {

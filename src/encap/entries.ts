@@ -38,6 +38,7 @@ import {
 } from './layout.generated.ts';
 import { translation, untranslated } from './nptv6.ts';
 import { alignedBlocks } from './port-ranges.ts';
+import { addForwarding } from './segment-entries.ts';
 
 /**
  * The maps with a domain's entries, in the order in which they are filled: what a packet meets first comes last, so that
@@ -52,12 +53,16 @@ export const domainMaps = [
   'sources',
   'port_addresses',
   'translations',
+  'forwarded',
   'external_ports',
   'ports_by_link',
   'ports_by_mac',
   'externals',
   'peers',
   'external_ranges',
+  'segment_addresses',
+  'segment_ports',
+  'segments',
   'members',
   'subnets',
 ] as const;
@@ -74,6 +79,14 @@ export interface Tunnel {
   mac: string;
 }
 
+/** Where a context's network without NAT is joined to this node. The context's side has the link-local address of its MAC. */
+export interface SegmentAttachment {
+  /** Root side of the context's `fwd`. */
+  ifindex: number;
+  /** Of the NIC that the network is on. */
+  uplinkIfindex: number;
+}
+
 /** Where a domain's context is joined to this node. */
 export interface ContextAttachment {
   /** Root side of the context's `hnv` and `ext` links. */
@@ -85,6 +98,8 @@ export interface ContextAttachment {
   uplinkIfindex: number;
   /** Of the inner packet, bytes. */
   mtu: number;
+  /** With forwarding. */
+  segment?: SegmentAttachment;
 }
 
 /** Where a VM's port is on this node. */
@@ -126,7 +141,8 @@ export function bytesOf(latin1: string): Uint8Array {
   return Buffer.from(latin1, 'latin1');
 }
 
-type Add = (map: DomainMap, key: Uint8Array, value: Uint8Array) => void;
+/** Puts an entry into a map. */
+export type Add = (map: DomainMap, key: Uint8Array, value: Uint8Array) => void;
 
 const portKey = (domain: number, vsid: number, mac: string): Uint8Array =>
   encodePortKey({ domain, vsid, mac: macBytes(mac), pad: PADDING });
@@ -223,6 +239,8 @@ function addContext(add: Add, plan: DomainPlan, context: ContextPlan, at: Contex
     }),
   );
   if (plan.nat !== undefined) addNat(add, domain, plan.nat, at);
+  if (plan.forwarding !== undefined && at.segment !== undefined)
+    addForwarding(add, domain, plan.forwarding, at.segment);
 }
 
 /** What of public addresses is the domain's, and leads to its context. */

@@ -10,11 +10,13 @@ function sized<T extends { readonly length: number }>(list: T, length: number): 
 }
 
 /** Changes whenever a map, its key or its value does. */
-export const layoutVersion = 'c292624a';
+export const layoutVersion = '9622c57e';
 
 /** The maps by name, with the types of their keys and values. */
 export const maps = {
   quote_scratch: { key: 'unsigned int', value: 'Quote' },
+  segments: { key: 'SegmentKey', value: 'Segment' },
+  segment_ports: { key: 'InterfaceKey', value: 'SegmentPort' },
   providers: { key: 'ProviderKey', value: 'Provider' },
   subnets: { key: 'SubnetKey', value: 'Subnet' },
   sources: { key: 'SourceKey', value: 'Source' },
@@ -33,9 +35,11 @@ export const maps = {
   peers: { key: 'PeerKey', value: 'External' },
   external_ports: { key: 'InterfaceKey', value: 'ExternalPort' },
   uplinks: { key: 'InterfaceKey', value: 'Uplink' },
+  segment_addresses: { key: 'SegmentAddressKey', value: 'Segment' },
   routes: { key: 'RouteKey', value: 'Route' },
   external_ranges: { key: 'RangeKey', value: 'Range' },
   translations: { key: 'RouteKey', value: 'Translation' },
+  forwarded: { key: 'RouteKey', value: 'Forwarded' },
   sorter: { key: 'unsigned int', value: 'Sorter' },
   fragmented: { key: 'FragmentedKey', value: 'External' },
   stats: { key: 'unsigned int', value: 'Stats' },
@@ -124,6 +128,12 @@ export const DropReason = {
   HNV_DROP_EXTERNAL_FRAGMENT: 49,
   HNV_DROP_PREFIX_TRANSLATION: 50,
   HNV_DROP_EXTERNAL_PEER: 51,
+  HNV_DROP_SEGMENT_ETHERTYPE: 52,
+  HNV_DROP_SEGMENT_MALFORMED: 53,
+  HNV_DROP_SEGMENT_SOURCE_MAC: 54,
+  HNV_DROP_SEGMENT_SOURCE_ADDRESS: 55,
+  HNV_DROP_SEGMENT_DESTINATION: 56,
+  HNV_DROP_SEGMENT_ROUTER_MESSAGE: 57,
 } as const;
 
 /** enum hnv_evidence */
@@ -147,6 +157,106 @@ export function decodeQuote(bytes: Uint8Array): Quote {
   sized(bytes, quoteSize);
   return {
     bytes: bytes.slice(0, 1536),
+  };
+}
+
+/** struct hnv_segment_key */
+export interface SegmentKey {
+  ifindex: number;
+  vlan: number;
+  mac: Uint8Array;
+  pad: Uint8Array;
+}
+export const segmentKeySize = 16;
+export function encodeSegmentKey(value: SegmentKey): Uint8Array {
+  const bytes = new Uint8Array(segmentKeySize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  view.setUint32(0, value.ifindex, true);
+  view.setUint32(4, value.vlan, true);
+  bytes.set(sized(value.mac, 6), 8);
+  bytes.set(sized(value.pad, 2), 14);
+  return bytes;
+}
+export function decodeSegmentKey(bytes: Uint8Array): SegmentKey {
+  sized(bytes, segmentKeySize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return {
+    ifindex: view.getUint32(0, true),
+    vlan: view.getUint32(4, true),
+    mac: bytes.slice(8, 14),
+    pad: bytes.slice(14, 16),
+  };
+}
+
+/** struct hnv_segment */
+export interface Segment {
+  domain: number;
+  ifindex: number;
+}
+export const segmentSize = 8;
+export function encodeSegment(value: Segment): Uint8Array {
+  const bytes = new Uint8Array(segmentSize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  view.setUint32(0, value.domain, true);
+  view.setUint32(4, value.ifindex, true);
+  return bytes;
+}
+export function decodeSegment(bytes: Uint8Array): Segment {
+  sized(bytes, segmentSize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return {
+    domain: view.getUint32(0, true),
+    ifindex: view.getUint32(4, true),
+  };
+}
+
+/** struct hnv_interface_key */
+export interface InterfaceKey {
+  ifindex: number;
+}
+export const interfaceKeySize = 4;
+export function encodeInterfaceKey(value: InterfaceKey): Uint8Array {
+  const bytes = new Uint8Array(interfaceKeySize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  view.setUint32(0, value.ifindex, true);
+  return bytes;
+}
+export function decodeInterfaceKey(bytes: Uint8Array): InterfaceKey {
+  sized(bytes, interfaceKeySize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return {
+    ifindex: view.getUint32(0, true),
+  };
+}
+
+/** struct hnv_segment_port */
+export interface SegmentPort {
+  domain: number;
+  uplinkIfindex: number;
+  vlan: number;
+  mac: Uint8Array;
+  pad: Uint8Array;
+}
+export const segmentPortSize = 20;
+export function encodeSegmentPort(value: SegmentPort): Uint8Array {
+  const bytes = new Uint8Array(segmentPortSize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  view.setUint32(0, value.domain, true);
+  view.setUint32(4, value.uplinkIfindex, true);
+  view.setUint32(8, value.vlan, true);
+  bytes.set(sized(value.mac, 6), 12);
+  bytes.set(sized(value.pad, 2), 18);
+  return bytes;
+}
+export function decodeSegmentPort(bytes: Uint8Array): SegmentPort {
+  sized(bytes, segmentPortSize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return {
+    domain: view.getUint32(0, true),
+    uplinkIfindex: view.getUint32(4, true),
+    vlan: view.getUint32(8, true),
+    mac: bytes.slice(12, 18),
+    pad: bytes.slice(18, 20),
   };
 }
 
@@ -342,25 +452,6 @@ export function decodePort(bytes: Uint8Array): Port {
     providerAddress: bytes.slice(28, 44),
     mac: bytes.slice(44, 50),
     providerMac: bytes.slice(50, 56),
-  };
-}
-
-/** struct hnv_interface_key */
-export interface InterfaceKey {
-  ifindex: number;
-}
-export const interfaceKeySize = 4;
-export function encodeInterfaceKey(value: InterfaceKey): Uint8Array {
-  const bytes = new Uint8Array(interfaceKeySize);
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  view.setUint32(0, value.ifindex, true);
-  return bytes;
-}
-export function decodeInterfaceKey(bytes: Uint8Array): InterfaceKey {
-  sized(bytes, interfaceKeySize);
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return {
-    ifindex: view.getUint32(0, true),
   };
 }
 
@@ -817,6 +908,31 @@ export function decodeUplink(bytes: Uint8Array): Uplink {
   };
 }
 
+/** struct hnv_segment_address_key */
+export interface SegmentAddressKey {
+  ifindex: number;
+  vlan: number;
+  address: Uint8Array;
+}
+export const segmentAddressKeySize = 24;
+export function encodeSegmentAddressKey(value: SegmentAddressKey): Uint8Array {
+  const bytes = new Uint8Array(segmentAddressKeySize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  view.setUint32(0, value.ifindex, true);
+  view.setUint32(4, value.vlan, true);
+  bytes.set(sized(value.address, 16), 8);
+  return bytes;
+}
+export function decodeSegmentAddressKey(bytes: Uint8Array): SegmentAddressKey {
+  sized(bytes, segmentAddressKeySize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return {
+    ifindex: view.getUint32(0, true),
+    vlan: view.getUint32(4, true),
+    address: bytes.slice(8, 24),
+  };
+}
+
 /** struct hnv_route_key */
 export interface RouteKey {
   prefixLength: number;
@@ -948,6 +1064,25 @@ export function decodeRange(bytes: Uint8Array): Range {
   };
 }
 
+/** struct hnv_forwarded */
+export interface Forwarded {
+  known: number;
+}
+export const forwardedSize = 4;
+export function encodeForwarded(value: Forwarded): Uint8Array {
+  const bytes = new Uint8Array(forwardedSize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  view.setUint32(0, value.known, true);
+  return bytes;
+}
+export function decodeForwarded(bytes: Uint8Array): Forwarded {
+  sized(bytes, forwardedSize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return {
+    known: view.getUint32(0, true),
+  };
+}
+
 /** struct hnv_sorter */
 export interface Sorter {
   ifindex: number;
@@ -1008,7 +1143,7 @@ export interface Stats {
   replicatedPackets: bigint;
   drops: BigUint64Array;
 }
-export const statsSize = 488;
+export const statsSize = 536;
 export function encodeStats(value: Stats): Uint8Array {
   const bytes = new Uint8Array(statsSize);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -1021,7 +1156,7 @@ export function encodeStats(value: Stats): Uint8Array {
   view.setBigUint64(48, value.localPackets, true);
   view.setBigUint64(56, value.localBytes, true);
   view.setBigUint64(64, value.replicatedPackets, true);
-  sized(value.drops, 52).forEach((word, i) => view.setBigUint64(72 + i * 8, word, true));
+  sized(value.drops, 58).forEach((word, i) => view.setBigUint64(72 + i * 8, word, true));
   return bytes;
 }
 export function decodeStats(bytes: Uint8Array): Stats {
@@ -1037,7 +1172,7 @@ export function decodeStats(bytes: Uint8Array): Stats {
     localPackets: view.getBigUint64(48, true),
     localBytes: view.getBigUint64(56, true),
     replicatedPackets: view.getBigUint64(64, true),
-    drops: BigUint64Array.from({ length: 52 }, (_, i) => view.getBigUint64(72 + i * 8, true)),
+    drops: BigUint64Array.from({ length: 58 }, (_, i) => view.getBigUint64(72 + i * 8, true)),
   };
 }
 

@@ -19,6 +19,8 @@ import {
   decodeRecordKey,
   decodeRouteKey,
   decodeRouterKey,
+  decodeSegment,
+  decodeSegmentPort,
   decodeSourceKey,
   decodeSubnet,
   decodeWildcardKey,
@@ -46,9 +48,13 @@ const ownerOf: Record<DomainMap, (key: Uint8Array, value: Uint8Array) => number>
   external_ranges: (_, value) => decodeRange(value).owner.domain,
   members: (_, value) => decodeMembers(value).domain,
   subnets: (_, value) => decodeSubnet(value).domain,
+  forwarded: (key) => decodeRouteKey(key).domain,
+  segment_ports: (_, value) => decodeSegmentPort(value).domain,
+  segment_addresses: (_, value) => decodeSegment(value).domain,
+  segments: (_, value) => decodeSegment(value).domain,
 };
 
-/** Maps whose keys are not a domain's own: a VSID, an external address, a peer or a port may go to another domain. */
+/** Maps whose keys are not a domain's own: a VSID, an external address, a peer, a port or a VLAN may go to another domain. */
 const sharedMaps: ReadonlySet<DomainMap> = new Set([
   'subnets',
   'members',
@@ -57,6 +63,8 @@ const sharedMaps: ReadonlySet<DomainMap> = new Set([
   'external_ranges',
   'ports_by_link',
   'port_addresses',
+  'segment_addresses',
+  'segments',
 ]);
 
 /** Maps that tell what there is in the keys of another map, over all domains, which is counted here. */

@@ -80,10 +80,14 @@ export const LINK_MACS = {
   nic: '02:aa:00:00:00:08',
   tagged: '02:aa:00:00:00:09',
   sorter: '02:aa:00:00:00:0a',
+  contosoFwd: '02:aa:00:00:00:0b',
+  fabrikamFwd: '02:aa:00:00:00:0c',
   ...vmLinkMacs,
 } as const;
 export type Link = keyof typeof LINK_MACS;
 export const links = Object.keys(LINK_MACS) as Link[];
+/** Those of VMs, and of contexts towards tenants. */
+export const portLinks = links.filter((link) => /^(contoso|fabrikam)(?!Out|Fwd)/.test(link));
 
 /** MACs of the contexts' own sides of their external links. */
 export const CONTEXT_MACS = { contoso: '02:cc:00:00:00:01', fabrikam: '02:cc:00:00:00:02' } as const;
@@ -151,6 +155,7 @@ export const DEFAULT_LINKS: Record<Place, Link> = {
   context: 'contosoOut',
   uplink: 'uplink',
   sorter: 'sorter',
+  segment: 'contosoFwd',
 };
 
 interface Test {
@@ -162,13 +167,14 @@ let opened = 0;
 export class DataPlane {
   readonly object: BpfObject;
   readonly tables: DomainTables;
-  readonly plans: readonly DomainPlan[] = plans();
+  readonly plans: readonly DomainPlan[];
   /** Name of the namespace that the links are in, and of the one that their far ends are in. */
   readonly namespace: string;
   readonly farNamespace: string;
   readonly #ifindexes: ReadonlyMap<Link, number>;
 
-  private constructor(namespace: string, object: BpfObject) {
+  private constructor(namespace: string, object: BpfObject, inVlans: boolean) {
+    this.plans = plans(inVlans);
     this.namespace = namespace;
     this.farNamespace = `${namespace}far`;
     this.object = object;
@@ -176,14 +182,14 @@ export class DataPlane {
     this.tables = new DomainTables((name) => object.map(name));
   }
 
-  /** Loads and fills; all is gone again when the test ends. */
-  static open(t: Test): DataPlane {
+  /** Loads and fills; all is gone again when the test ends. `inVlans`: as plans(). */
+  static open(t: Test, inVlans = false): DataPlane {
     const namespace = `hnvdp${process.pid}x${opened++}`;
     createLinks(t, namespace);
     const object = BpfObject.open(OBJECT);
     t.teardown(() => object.close());
     object.load();
-    const dataPlane = new DataPlane(namespace, object);
+    const dataPlane = new DataPlane(namespace, object, inVlans);
     dataPlane.#fill();
     return dataPlane;
   }
@@ -212,6 +218,7 @@ export class DataPlane {
       tunnel,
       uplinkIfindex: this.ifindex('uplink'),
       mtu: INNER_MTU,
+      segment: { ifindex: this.ifindex(`${name}Fwd`), uplinkIfindex: this.ifindex('uplink') },
     };
     const ports = new Map(
       vmPortNames.map((port): [string, PortAttachment] => [

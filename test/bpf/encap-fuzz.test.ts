@@ -2,14 +2,17 @@
 import t from 'tap';
 import {
   decodeMembers,
+  encodeForwarded,
   encodeMembers,
   encodeMembersKey,
   encodePeerKey,
   encodePortKey,
   encodeRangeKey,
+  encodeRouteKey,
+  encodeSegmentKey,
   encodeSubnetKey,
 } from '../../src/encap/layout.generated.ts';
-import { addressBytes, macBytes } from '../../src/policy/address.ts';
+import { addressBytes, macBytes, prefixBytes } from '../../src/policy/address.ts';
 import { Fuzzer } from '../fuzz/fuzzer.ts';
 import type { DataPlane } from './data-plane.ts';
 import { contoso, fabrikam, SHARED, VM_PORTS } from './two-domains.ts';
@@ -33,6 +36,12 @@ t.test('mutated frames get verdicts, accounts and ways of their own domain only'
   t.ok(Object.keys(figures.drops).length >= 40, 'most reasons to drop occur');
   for (const { handle } of [contoso, fabrikam])
     t.ok((figures.delivered[`domain ${handle}`] ?? 0) > 1000, `domain ${handle} gets what is its own`);
+});
+
+t.test('so they do with a VLAN for each domain, in which both have the same addresses', async (t) => {
+  const { delivered } = new Fuzzer(t, 1, true).run(SABOTAGED);
+  for (const { handle } of [contoso, fabrikam])
+    t.ok((delivered[`domain ${handle}`] ?? 0) > 1000, `domain ${handle} gets what is its own`);
 });
 
 const pad = new Uint8Array(2);
@@ -93,6 +102,28 @@ const sabotages: [string, (dataPlane: DataPlane) => void, RegExp][] = [
       if (foreign) ranges.update(blockAt(contoso.block[1]), foreign);
     },
     /a frame for domain 1, \d+ delivered to 2/,
+  ],
+  [
+    'a MAC of the untagged network at the other domain',
+    (dataPlane) => {
+      const segments = dataPlane.map('segments');
+      const key = (mac: string): Uint8Array =>
+        encodeSegmentKey({ ifindex: dataPlane.ifindex('uplink'), vlan: 0, mac: macBytes(mac), pad });
+      const foreign = segments.lookup(key(fabrikam.station.mac));
+      if (foreign) segments.update(key(contoso.station.mac), foreign);
+    },
+    /a frame for domain 1, \d+ delivered to 2|charged to domain 2/,
+  ],
+  [
+    'a prefix of the other domain among those that are routed',
+    (dataPlane) => {
+      const key = (domain: number): Uint8Array => {
+        const { bytes, length } = prefixBytes(fabrikam.station.advertise[0] ?? '');
+        return encodeRouteKey({ prefixLength: 32 + length, domain, address: bytes });
+      };
+      dataPlane.map('forwarded').update(key(contoso.handle), encodeForwarded({ known: 1 }));
+    },
+    /a frame for domain 1, \d+ delivered to 7/,
   ],
 ];
 

@@ -84,7 +84,10 @@ t.test('entries of every map that are removed, changed or put there', async (t) 
     t.same(content(), before, `${name}: the domains’ next turn puts it right`);
     const foreign = Uint8Array.from(removed[0]);
     // The length that a key begins with: otherwise it would take the other's place.
-    foreign[0] = { routes: 160, translations: 160, external_ranges: 160 }[name as string] ?? foreign[0] ?? 0;
+    foreign[0] =
+      { routes: 160, translations: 160, forwarded: 160, external_ranges: 160 }[name as string] ??
+      foreign[0] ??
+      0;
     foreign[foreign.length - 1] = (foreign.at(-1) ?? 0) ^ 0x55;
     map.update(foreign, removed[1]);
     t.match(

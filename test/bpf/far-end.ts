@@ -2,7 +2,7 @@
  * Catches what the data plane sends as copies: at the far ends of its links, and where copies come back to their ports.
  * With it on the ports, a copy that comes back is looked at and goes no further.
  */
-import { BpfObject } from '../../src/linux/bpf-object.ts';
+import { BpfObject, type BpfProgram } from '../../src/linux/bpf-object.ts';
 import { inNetns } from '../../src/linux/netns.ts';
 import { attachTc } from '../../src/linux/tc.ts';
 import { type DataPlane, type Link, links } from './data-plane.ts';
@@ -48,6 +48,11 @@ export class FarEnd {
       for (const link of near)
         attachTc(dataPlane.ifindex(link), 'ingress', this.#object.program('near_catch'));
     });
+  }
+
+  /** Puts its frame in as if it came in on the interface that control word 3 names. */
+  get injector(): BpfProgram {
+    return this.#object.program('far_inject');
   }
 
   /** What was caught since the last call, once it is at least `count`, in the order in which it came. */

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { dropReasons } from '../../src/encap/drop-reasons.ts';
-import { DataPlane, type Link, links } from './data-plane.ts';
+import { DataPlane, type Link, portLinks } from './data-plane.ts';
 import { FarEnd } from './far-end.ts';
 import { FixtureRunner } from './fixture-runner.ts';
 import { fixtures } from './packet-fixtures/all.ts';
@@ -13,8 +13,7 @@ import { type ExpectedFrame, type Fixture, handle } from './packet-fixtures/fixt
 import { captureFile } from './pcap.ts';
 
 const dataPlane = DataPlane.open(t);
-const ports = links.filter((link) => /^(contoso|fabrikam)[A-Z]/.test(link) && !link.endsWith('Out'));
-const farEnd = new FarEnd(t, dataPlane, ports);
+const farEnd = new FarEnd(t, dataPlane, portLinks);
 const runner = new FixtureRunner(t, dataPlane);
 const produced: Buffer[] = [];
 

@@ -5,7 +5,7 @@
 import type { NvgreFrame } from '../../src/encap/nvgre.ts';
 import { learnedContext } from '../../src/policy/compile/record-index.ts';
 import { compileDomain } from '../../src/policy/compile.ts';
-import type { DomainPlan, NatPlan } from '../../src/policy/plan.ts';
+import type { DomainPlan, ForwardingPlan, NatPlan } from '../../src/policy/plan.ts';
 import type { LookupRecord } from '../../src/policy/resources.ts';
 import { natPlan } from '../lab/nat-plan.ts';
 import { CONTOSO, FABRIKAM, put, record, stateOf } from '../unit/policy-state.ts';
@@ -80,6 +80,8 @@ export interface Domain {
   prefix: { external: string; internal: string };
   /** IPv6 prefix that is routed as it is. */
   routed: string;
+  /** MAC and addresses of its context on the uplink's network, and what of the tenant's is routed there. */
+  station: { mac: string; addresses: readonly [string, string]; advertise: readonly string[] };
   /** A host that only this domain has VMs on, by both its provider addresses. */
   hostPa: string;
   hostPa6: string;
@@ -96,6 +98,11 @@ export const contoso: Domain = {
   peers: ['198.51.100.50', '2001:db8::50', '203.0.113.20'],
   prefix: { external: '2001:db8:1::/48', internal: 'fd01:203:405::/48' }, // RFC 6296's own example
   routed: '2001:db8:a::/48',
+  station: {
+    mac: '02:cd:00:00:00:01',
+    addresses: ['203.0.113.51', '2001:db8:f::51'],
+    advertise: ['10.1.1.0/24', 'fd00:1::/64'],
+  },
   hostPa: HOST_PA,
   hostPa6: HOST_PA6,
 };
@@ -110,6 +117,11 @@ export const fabrikam: Domain = {
   peers: ['198.51.100.60', '2001:db8::60', '203.0.113.10'],
   prefix: { external: '2001:db8:2:ff00::/56', internal: 'fd01:203:405:ff00::/56' },
   routed: '2001:db8:b:1::/64',
+  station: {
+    mac: '02:cd:00:00:00:02',
+    addresses: ['203.0.113.52', '2001:db8:f::52'],
+    advertise: ['10.1.2.0/24', 'fd00:2::/64'],
+  },
   hostPa: FOREIGN_PA,
   hostPa6: FOREIGN_PA6,
 };
@@ -292,17 +304,42 @@ export function natOf({ external, external6, block, peers, prefix, routed }: Dom
   });
 }
 
-/** What the compiler makes of the two, Contoso and Fabrikam, with their NAT. */
-export function plans(): DomainPlan[] {
+/** On the untagged network, which both share. */
+export function forwardingOf({ station }: Domain): ForwardingPlan {
+  const { mac, addresses, advertise } = station;
+  return {
+    uplink: 'uplink',
+    mac,
+    addresses: addresses.map((address) => `${address}/${address.includes(':') ? 64 : 24}`),
+    routes: [],
+    advertise: [...advertise],
+  };
+}
+
+/** The VLANs of the domains where each has its own. */
+export const VLANS: Record<DomainName, number> = { contoso: 30, fabrikam: 40 };
+
+/** In VLANs of their own, with the same addresses and prefixes. */
+export function taggedForwardingOf(name: DomainName): ForwardingPlan {
+  const { addresses, advertise } = forwardingOf(contoso);
+  return { ...forwardingOf(domains[name]), addresses, advertise, vlanId: VLANS[name] };
+}
+
+/**
+ * What the compiler makes of the two, Contoso and Fabrikam, with their NAT and their networks without it: `inVlans`, or the
+ * untagged one.
+ */
+export function plans(inVlans = false): DomainPlan[] {
   return (
     [
-      [CONTOSO, contoso],
-      [FABRIKAM, fabrikam],
+      [CONTOSO, 'contoso'],
+      [FABRIKAM, 'fabrikam'],
     ] as const
-  ).map(([rdid, names]) => {
+  ).map(([rdid, name]) => {
     const domain = state.domains.get(rdid);
     if (domain === undefined) throw new Error(`no domain ${rdid}`);
-    return { ...compileDomain(domain, state), nat: natOf(names) };
+    const forwarding = inVlans ? taggedForwardingOf(name) : forwardingOf(domains[name]);
+    return { ...compileDomain(domain, state), nat: natOf(domains[name]), forwarding };
   });
 }
 

@@ -12,11 +12,12 @@ import { inNetns } from '../../src/linux/netns.ts';
 import { attachTc } from '../../src/linux/tc.ts';
 import { DataPlane, links } from '../bpf/data-plane.ts';
 import { compileFixture } from '../bpf/fixtures/compile.ts';
-import { contoso, fabrikam } from '../bpf/two-domains.ts';
+import { contoso, fabrikam, VLANS } from '../bpf/two-domains.ts';
 import { isLaterFragment, ownerOfDestination } from './external-owner.ts';
 import { KernelLog } from './kernel-log.ts';
 import { type Mutant, Mutator } from './mutations.ts';
 import { Random } from './random.ts';
+import { ownerFromNetwork, ownerOfNeighbour, stationOf } from './station-owner.ts';
 import { type Grown, reasonNumber, Tally } from './tally.ts';
 import { TestRuns } from './test-runs.ts';
 import { Wire } from './wire.ts';
@@ -42,7 +43,7 @@ export interface Figures {
   delivered: Record<string, number>;
 }
 
-const PLACES: readonly Place[] = ['provider', 'vlan', 'port', 'context', 'uplink', 'sorter'];
+const PLACES: readonly Place[] = ['provider', 'vlan', 'port', 'context', 'uplink', 'sorter', 'segment'];
 const DOMAINS = [0, contoso.handle, fabrikam.handle];
 const PASS = 0;
 const DROP = 2;
@@ -71,18 +72,33 @@ function domainOfLink({ on }: Mutant): number {
   return on.startsWith('contoso') ? contoso.handle : fabrikam.handle;
 }
 
-/** The one domain that the frame may be charged to. */
-function chargedTo(mutant: Mutant, frame: Buffer): number {
-  if (mutant.place === 'uplink' || mutant.place === 'sorter') return 0;
-  return mutant.place === 'port' || mutant.place === 'context' ? domainOfLink(mutant) : domainOfTunnel(frame);
+function domainOfTag(vlan: number): number {
+  if (vlan === VLANS.contoso) return contoso.handle;
+  return vlan === VLANS.fabrikam ? fabrikam.handle : 0;
 }
 
-/** The one domain whose ports, tunnels and external addresses what comes of the frame may be at. */
-function deliveredTo(mutant: Mutant, frame: Buffer): number {
-  // From one public address to another is the one way that leads from domain to domain.
-  if (mutant.place === 'uplink' || mutant.place === 'sorter') return ownerOfDestination(frame);
-  if (mutant.place === 'context') return ownerOfDestination(frame) || domainOfLink(mutant);
-  return chargedTo(mutant, frame);
+/** The one domain that the frame may be charged to. */
+function chargedTo(mutant: Mutant, frame: Buffer, inVlans: boolean): number {
+  const { place, vlan } = mutant;
+  if (place === 'sorter') return 0;
+  if (place === 'uplink') {
+    if (inVlans) return domainOfTag(vlan);
+    return vlan === 0 ? stationOf(frame) : 0;
+  }
+  return place === 'provider' || place === 'vlan' ? domainOfTunnel(frame) : domainOfLink(mutant);
+}
+
+/** The one domain whose ports, tunnels, networks and external addresses what comes of the frame may be at. */
+function deliveredTo(mutant: Mutant, frame: Buffer, inVlans: boolean): number {
+  const { place, vlan } = mutant;
+  // From one public address to another is one way that leads from domain to domain, the untagged network the other.
+  if (place === 'sorter') return ownerOfDestination(frame);
+  if (place === 'context') return ownerOfDestination(frame) || domainOfLink(mutant);
+  if (place === 'segment' && !inVlans)
+    return ownerOfNeighbour(frame, domainOfLink(mutant)) || domainOfLink(mutant);
+  if (place !== 'uplink') return chargedTo(mutant, frame, inVlans);
+  if (inVlans && vlan !== 0) return domainOfTag(vlan);
+  return (inVlans ? 0 : ownerFromNetwork(frame)) || ownerOfDestination(frame);
 }
 
 interface Sent {
@@ -92,6 +108,7 @@ interface Sent {
 
 export class Fuzzer {
   readonly #seed: number;
+  readonly #inVlans: boolean;
   readonly #mutator: Mutator;
   readonly #dataPlane: DataPlane;
   readonly #tally: Tally;
@@ -116,11 +133,13 @@ export class Fuzzer {
     delivered: {},
   };
 
-  constructor(t: Test, seed: number) {
+  /** `inVlans`: each domain has a VLAN of its own, with the same addresses, and not the untagged network. */
+  constructor(t: Test, seed: number, inVlans = false) {
     t.teardown(() => this.#log.close());
     this.#seed = seed;
-    this.#mutator = new Mutator(new Random(seed));
-    this.#dataPlane = DataPlane.open(t);
+    this.#inVlans = inVlans;
+    this.#mutator = new Mutator(new Random(seed), inVlans ? Object.values(VLANS) : []);
+    this.#dataPlane = DataPlane.open(t, inVlans);
     this.#swallowCopies(t);
     this.#tally = new Tally(this.#dataPlane.map('stats'), DOMAINS);
     const prepare = compileFixture(t, 'encap-prepare');
@@ -135,7 +154,7 @@ export class Fuzzer {
       object.map('target').update(Buffer.alloc(4), fd);
       this.#prepared.set(place, object.program('test_prepare'));
     }
-    this.#wire = new Wire(t);
+    this.#wire = new Wire(t, inVlans);
     this.#hits = this.#wire.settledHits();
   }
 
@@ -192,7 +211,7 @@ export class Fuzzer {
     for (const [index, domain] of DOMAINS.entries()) {
       const grown: Grown | undefined = this.#tally.grown(index);
       if (grown === undefined) continue;
-      if (domain !== 0 && domain !== chargedTo(mutant, frame))
+      if (domain !== 0 && domain !== chargedTo(mutant, frame, this.#inVlans))
         return `charged to domain ${domain}: ${JSON.stringify(grown)}`;
       drops.push(...grown.drops.filter((reason) => reason !== REPLICATION_FAILED));
       copies += grown.replicated;
@@ -231,7 +250,7 @@ export class Fuzzer {
   #send(mutant: Mutant, frame: Buffer): void {
     // Whose a later fragment is depends on what was sorted before it, in each of the data planes.
     if (mutant.place === 'sorter' && isLaterFragment(frame)) return;
-    const domain = deliveredTo(mutant, frame);
+    const domain = deliveredTo(mutant, frame, this.#inVlans);
     const sent = this.#pending.get(domain) ?? [];
     this.#pending.set(domain, sent);
     sent.push({ mutant, frame: Buffer.from(frame) });

@@ -4,8 +4,8 @@
  */
 import type { Place } from '../../src/encap/core.ts';
 import { addressBytes, macBytes } from '../../src/policy/address.ts';
-import { routerMac } from '../../src/policy/router.ts';
-import { LINK_MACS, type Link, links, VLAN } from '../bpf/data-plane.ts';
+import { linkLocalAddress, routerMac } from '../../src/policy/router.ts';
+import { LINK_MACS, type Link, portLinks, VLAN } from '../bpf/data-plane.ts';
 import { fixtures } from '../bpf/packet-fixtures/all.ts';
 import { MARK } from '../bpf/packet-fixtures/fixture.ts';
 import * as domains from '../bpf/two-domains.ts';
@@ -37,7 +37,6 @@ const bases: readonly Base[] = fixtures
   .filter(({ place, mark }) => place !== 'tag' && (mark === undefined || place !== 'port'))
   .map(({ place, on, frame }) => ({ place, on, frame: frame.subarray(0, MOST_BYTES) }));
 
-const portLinks = links.filter((link) => /^(contoso|fabrikam)/.test(link) && !link.endsWith('Out'));
 const linksOf: Record<Place, readonly Link[]> = {
   provider: ['provider'],
   vlan: ['tagged'],
@@ -46,6 +45,7 @@ const linksOf: Record<Place, readonly Link[]> = {
   context: ['contosoOut', 'fabrikamOut'],
   uplink: ['uplink'],
   sorter: ['sorter'],
+  segment: ['contosoFwd', 'fabrikamFwd'],
 };
 
 const { contoso, fabrikam, VM_PORTS } = domains;
@@ -89,6 +89,7 @@ const addresses = [
   ...both.flatMap((each) => [each.external, each.external6, each.hostPa, each.hostPa6, each.group]),
   ...[domains.SHARED, domains.SHARED6, domains.SHARED, domains.SHARED6],
   ...both.flatMap(({ peers }) => [...peers]),
+  ...both.flatMap(({ station }) => [...station.addresses, linkLocalAddress(station.mac)]),
   ...both.flatMap(({ prefix, routed }) =>
     [prefix.external, prefix.internal, routed].map((text) => text.replace(/\/.*/, '9')),
   ),
@@ -100,6 +101,7 @@ const macs = [
   ...['ff:ff:ff:ff:ff:ff', '33:33:00:00:00:01', '01:00:5e:00:00:01', '00:00:00:00:00:00'],
   ...Object.values(VM_PORTS).map(({ mac }) => mac),
   ...[LINK_MACS.provider, LINK_MACS.uplink, LINK_MACS.tagged],
+  ...both.map(({ station }) => station.mac),
 ].map(macBytes);
 const vsids = [
   ...both.flatMap((each) => Object.values(each.vsids)),
@@ -123,12 +125,15 @@ const isTunnel = (place: Place): boolean => place === 'provider' || place === 'v
 
 export class Mutator {
   readonly #random: Random;
+  readonly #tags: readonly number[];
   /** Where the mutant is made. */
   readonly frame = Buffer.alloc(MOST_BYTES + 128);
   #size = 0;
 
-  constructor(random: Random) {
+  /** `tags`: VLANs that half of the uplink's frames are in. */
+  constructor(random: Random, tags: readonly number[] = []) {
     this.#random = random;
+    this.#tags = tags;
   }
 
   /** Makes the next one in `frame`. */
@@ -139,16 +144,18 @@ export class Mutator {
     base.frame.copy(this.frame);
     const on = this.#link(base);
     if (isTunnel(base.place) && random.below(3) === 0) this.#toFabrikam();
+    if (on === 'fabrikamFwd') this.frame.set(macBytes(fabrikam.station.mac), 6);
     for (let steps = random.below(16) === 0 ? 0 : 1 + random.below(random.below(3) + 1); steps > 0; steps--)
       this.#step(base.place);
     if (isTunnel(base.place) && random.below(16) !== 0) this.#mendOuter();
     const kernel = random.below(32);
+    const isTagged = base.place === 'uplink' && this.#tags.length > 0 && random.below(2) === 0;
     return {
       place: base.place,
       on,
       mark: base.place === 'vlan' && random.below(8) !== 0 ? MARK.vlan | VLAN : 0,
       length: kernel === 0 ? LEAST_BYTES + random.below(this.#size - LEAST_BYTES + 1) : 0,
-      vlan: kernel === 1 ? 1 + random.below(10) : 0,
+      vlan: isTagged ? random.pick(this.#tags) : kernel === 1 ? 1 + random.below(10) : 0,
       size: this.#size,
     };
   }

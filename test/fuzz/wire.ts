@@ -7,8 +7,10 @@ import type { Place } from '../../src/encap/core.ts';
 import { BpfObject, type BpfProgram } from '../../src/linux/bpf-object.ts';
 import { inNetns } from '../../src/linux/netns.ts';
 import { attachTc } from '../../src/linux/tc.ts';
-import { addressBytes, prefixBytes } from '../../src/policy/address.ts';
-import { DataPlane, type Link, links } from '../bpf/data-plane.ts';
+import { addressBytes, hostPrefix, macBytes, prefixBytes } from '../../src/policy/address.ts';
+import type { ForwardingPlan } from '../../src/policy/plan.ts';
+import { linkLocalAddress } from '../../src/policy/router.ts';
+import { DataPlane, type Link, links, portLinks } from '../bpf/data-plane.ts';
 import { compileFixture } from '../bpf/fixtures/compile.ts';
 import * as policy from '../bpf/two-domains.ts';
 import type { Mutant } from './mutations.ts';
@@ -48,8 +50,8 @@ export class Wire {
   readonly #prepare: BpfObject;
   readonly #runs = new TestRuns();
 
-  constructor(t: Test) {
-    this.dataPlane = DataPlane.open(t);
+  constructor(t: Test, inVlans: boolean) {
+    this.dataPlane = DataPlane.open(t, inVlans);
     const far = compileFixture(t, 'encap-far-end');
     this.#judge = BpfObject.open(far);
     t.teardown(() => this.#judge.close());
@@ -129,10 +131,11 @@ export class Wire {
     const at: [Place, readonly Link[]][] = [
       ['provider', ['provider', 'nic']],
       ['vlan', ['tagged']],
-      ['port', links.filter((link) => isDomains(link) && !link.endsWith('Out'))],
+      ['port', portLinks],
       ['context', ['contosoOut', 'fabrikamOut']],
       ['uplink', ['uplink']],
       ['sorter', ['sorter']],
+      ['segment', ['contosoFwd', 'fabrikamFwd']],
     ];
     inNetns(this.dataPlane.namespace, () => {
       for (const [place, where] of at)
@@ -172,7 +175,22 @@ export class Wire {
       for (const { bytes, length } of [prefix.external, routed].map(prefixBytes))
         this.#judge.map('prefixes').update(Buffer.concat([word(length), bytes]), word(handle));
     }
+    for (const { handle, forwarding } of this.dataPlane.plans) this.#fillStation(handle, forwarding);
     for (const address of [policy.SHARED, policy.SHARED6])
       sources.update(addressBytes(address), word(BY_PORT));
+  }
+  /** What may come from the context's MAC, and with which tag. */
+  #fillStation(handle: number, forwarding: ForwardingPlan | undefined): void {
+    if (forwarding === undefined) throw new Error('each domain has a network without NAT');
+    const { mac, addresses, advertise, vlanId = 0 } = forwarding;
+    const station = Buffer.concat([macBytes(mac), Buffer.alloc(2)]);
+    this.#judge.map('stations').update(station, Buffer.concat([word(handle), word(vlanId)]));
+    const own = [...addresses.map((address) => address.replace(/\/.*/, '')), linkLocalAddress(mac), '::'];
+    for (const prefix of [...own.map(hostPrefix), ...advertise]) {
+      const { bytes, length } = prefixBytes(prefix);
+      this.#judge
+        .map('station_prefixes')
+        .update(Buffer.concat([word(32 + length), word(handle), bytes]), word(1));
+    }
   }
 }

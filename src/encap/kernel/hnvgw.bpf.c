@@ -8,7 +8,9 @@
  *   hnv_tag        egress of such a link                        puts the tag on
  *   hnv_port       root side of a port (VM, context's `hnv`)    guard, ARP and ND, route, encapsulate, send
  *   hnv_context    root side of a context's `ext` link          only translated packets to the uplink
- *   hnv_uplink     uplink NIC                                   public address to context, ARP and ND
+ *   hnv_uplink     uplink NIC                                   public address to context, ARP and ND; frames
+ *                                                               of networks without NAT to their contexts
+ *   hnv_segment    root side of a context's `fwd` link          to such a network, from own addresses only
  *   hnv_sorter     root side of the fragment sorter's link      fragments, now in order, to their contexts
  *   hnv_send       nowhere: run by user space on a frame        sends the frame out of a port
  */
@@ -18,6 +20,7 @@
 #include "provider.h"
 #include "port.h"
 #include "uplink.h"
+#include "segment.h"
 
 SEC("tc")
 int hnv_provider(struct __sk_buff *skb) {
@@ -47,6 +50,11 @@ int hnv_context(struct __sk_buff *skb) {
 SEC("tc")
 int hnv_uplink(struct __sk_buff *skb) {
     return from_uplink(skb);
+}
+
+SEC("tc")
+int hnv_segment(struct __sk_buff *skb) {
+    return from_segment(skb);
 }
 
 SEC("tc")

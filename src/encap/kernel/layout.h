@@ -69,8 +69,14 @@ enum hnv_drop_reason {
     HNV_DROP_EXTERNAL_FRAGMENT = 49,
     HNV_DROP_PREFIX_TRANSLATION = 50,
     HNV_DROP_EXTERNAL_PEER = 51,
+    HNV_DROP_SEGMENT_ETHERTYPE = 52,
+    HNV_DROP_SEGMENT_MALFORMED = 53,
+    HNV_DROP_SEGMENT_SOURCE_MAC = 54,
+    HNV_DROP_SEGMENT_SOURCE_ADDRESS = 55,
+    HNV_DROP_SEGMENT_DESTINATION = 56,
+    HNV_DROP_SEGMENT_ROUTER_MESSAGE = 57,
 };
-#define HNV_DROP_REASONS 52
+#define HNV_DROP_REASONS 58
 
 #define HNV_ADDRESS_SIZE 16
 #define HNV_MAC_SIZE 6
@@ -311,6 +317,47 @@ struct hnv_uplink {
     __u8 pad[2];
 };
 
+/* --- networks without NAT ---------------------------------------------------------------------------------
+ *
+ * A segment is a VLAN of an uplink's NIC, or, with `vlan` 0, its untagged network. Contexts are stations
+ * there, with a MAC each; a VLAN is one context's alone.
+ */
+
+/*
+ * Whose frames to a MAC are. Of a VLAN there is also ff:ff:ff:ff:ff:ff, and 33:33:00:00:00:00 for all IPv6
+ * multicasts.
+ */
+struct hnv_segment_key {
+    __u32 ifindex; /* of the NIC */
+    __u32 vlan;
+    __u8 mac[HNV_MAC_SIZE];
+    __u8 pad[2];
+};
+/* An address of a context's own on a segment. */
+struct hnv_segment_address_key {
+    __u32 ifindex; /* of the NIC */
+    __u32 vlan;
+    __u8 address[HNV_ADDRESS_SIZE];
+};
+struct hnv_segment {
+    __u32 domain;
+    __u32 ifindex; /* root side of the context's link */
+};
+
+/* By the ifindex of the root side of a context's link to a segment. */
+struct hnv_segment_port {
+    __u32 domain;
+    __u32 uplink_ifindex;
+    __u32 vlan;
+    __u8 mac[HNV_MAC_SIZE]; /* of the context's own side */
+    __u8 pad[2];
+};
+
+/* Prefixes of tenants that are routed as they are; keys as of routes. */
+struct hnv_forwarded {
+    __u32 known; /* 1 */
+};
+
 /* --- what happened ----------------------------------------------------------------------------------------
  */
 
@@ -395,6 +442,9 @@ HNV_HASH(shared_addresses, hnv_external_key, hnv_shared_address);
 HNV_HASH(peers, hnv_peer_key, hnv_external);
 HNV_HASH(external_ports, hnv_interface_key, hnv_external_port);
 HNV_HASH(uplinks, hnv_interface_key, hnv_uplink);
+HNV_HASH(segments, hnv_segment_key, hnv_segment);
+HNV_HASH(segment_addresses, hnv_segment_address_key, hnv_segment);
+HNV_HASH(segment_ports, hnv_interface_key, hnv_segment_port);
 
 #define HNV_LPM(name_, key_, value_)                                                                         \
     struct {                                                                                                 \
@@ -408,6 +458,7 @@ HNV_HASH(uplinks, hnv_interface_key, hnv_uplink);
 HNV_LPM(routes, hnv_route_key, hnv_route);
 HNV_LPM(external_ranges, hnv_range_key, hnv_range);
 HNV_LPM(translations, hnv_route_key, hnv_translation); /* internal prefixes: what they become outwards */
+HNV_LPM(forwarded, hnv_route_key, hnv_forwarded);
 
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);

@@ -217,6 +217,30 @@ static __always_inline bool read_packet(struct __sk_buff *skb, const __u32 offse
     return v6 ? read_v6(skb, offset, room, packet) : read_v4(skb, offset, room, packet);
 }
 
+/* Both addresses of the frame's packet, of either family; false when the header is no such. */
+static __always_inline bool read_addresses(struct __sk_buff *skb, __u8 *source, __u8 *destination) {
+    struct ipv6hdr *ip6;
+    struct iphdr *ip;
+
+    if (skb->protocol == bpf_htons(ETH_P_IP)) {
+        ip = head(skb, ETH_HLEN + sizeof(*ip));
+        if (!ip)
+            return false;
+        ip = (void *)ip + ETH_HLEN;
+        map_v4(source, ip->saddr);
+        map_v4(destination, ip->daddr);
+        return ip->version == 4;
+    }
+    ip6 = head(skb, ETH_HLEN + sizeof(*ip6));
+    if (!ip6)
+        return false;
+    ip6 = (void *)ip6 + ETH_HLEN;
+    __builtin_memcpy(source, &ip6->saddr, HNV_ADDRESS_SIZE);
+    __builtin_memcpy(destination, &ip6->daddr, HNV_ADDRESS_SIZE);
+    /* The v4-mapped form would pass for the IPv4 address. */
+    return ip6->version == 6 && !is_v4(source) && !is_v4(destination);
+}
+
 /* Bytes from its IP header on that the largest packet will have which this one, a super-packet maybe, is sent
  * as. */
 static __always_inline __u32 size_on_wire(struct __sk_buff *skb, const __u32 offset,

@@ -3,37 +3,15 @@
  * Between the contexts and the uplink. Outwards only a domain's own external addresses and ports pass,
  * whatever the context's rules say at that moment: a tenant's address cannot leave. Inwards an owned address
  * leads to its context, and ARP and ND for it are answered here, so that a shared link works as well as a
- * routed prefix; prefixes are routed, and nobody asks for them.
+ * routed prefix; prefixes are routed, and nobody asks for them. Frames that are not for the NIC itself may be
+ * those of networks without NAT (network.h).
  */
 #ifndef HNV_UPLINK_H
 #define HNV_UPLINK_H
 
 #include "neighbour.h"
+#include "network.h"
 #include "sorter.h"
-
-/* Both addresses of the frame's packet, of either family; false when the header is no such. */
-static __always_inline bool read_addresses(struct __sk_buff *skb, __u8 *source, __u8 *destination) {
-    struct ipv6hdr *ip6;
-    struct iphdr *ip;
-
-    if (skb->protocol == bpf_htons(ETH_P_IP)) {
-        ip = head(skb, ETH_HLEN + sizeof(*ip));
-        if (!ip)
-            return false;
-        ip = (void *)ip + ETH_HLEN;
-        map_v4(source, ip->saddr);
-        map_v4(destination, ip->daddr);
-        return ip->version == 4;
-    }
-    ip6 = head(skb, ETH_HLEN + sizeof(*ip6));
-    if (!ip6)
-        return false;
-    ip6 = (void *)ip6 + ETH_HLEN;
-    __builtin_memcpy(source, &ip6->saddr, HNV_ADDRESS_SIZE);
-    __builtin_memcpy(destination, &ip6->daddr, HNV_ADDRESS_SIZE);
-    /* The v4-mapped form would pass for the IPv4 address. */
-    return ip6->version == 6 && !is_v4(source) && !is_v4(destination);
-}
 
 /* A ping of a shared address, which no domain has asked for: goes back to where it came from, answered. */
 static __always_inline int answer_echo(struct __sk_buff *skb, __u32 charged) {
@@ -156,7 +134,13 @@ static __always_inline int from_uplink(struct __sk_buff *skb) {
     __u8 source[HNV_ADDRESS_SIZE], destination[HNV_ADDRESS_SIZE];
     struct hnv_external *external;
     struct hnv_uplink *uplink;
+    int done;
 
+    if (skb->vlan_present || skb->pkt_type != PACKET_HOST) {
+        done = from_network(skb);
+        if (done != TC_ACT_OK)
+            return done;
+    }
     if (skb->protocol == bpf_htons(ETH_P_ARP) && !skb->vlan_present) {
         uplink = bpf_map_lookup_elem(&uplinks, &link);
         return uplink ? uplink_arp(skb, uplink) : TC_ACT_OK;
@@ -165,11 +149,8 @@ static __always_inline int from_uplink(struct __sk_buff *skb) {
         return TC_ACT_OK;
     /* A solicitation is for an owned address too, when it confirms what is known already. */
     if (is_icmpv6(skb)) {
-        int done = TC_ACT_OK;
-
         uplink = bpf_map_lookup_elem(&uplinks, &link);
-        if (uplink)
-            done = uplink_nd(skb, uplink);
+        done = uplink ? uplink_nd(skb, uplink) : TC_ACT_OK;
         if (done != TC_ACT_OK)
             return done;
     }

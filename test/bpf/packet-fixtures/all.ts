@@ -6,6 +6,7 @@ import { peers } from './peers.ts';
 import { prefixes } from './prefixes.ts';
 import { provider } from './provider.ts';
 import { router } from './router.ts';
+import { segments } from './segments.ts';
 import { sharedAddresses } from './shared.ts';
 import { uplinks } from './uplink.ts';
 
@@ -18,4 +19,5 @@ export const fixtures: readonly Fixture[] = [
   ...sharedAddresses,
   ...peers,
   ...prefixes,
+  ...segments,
 ];
