@@ -6,17 +6,29 @@
 import type { RouteNetlink } from '../linux/rtnetlink.ts';
 import { inFolder } from '../linux/sysctl.ts';
 import { isLooped } from '../nat/looped.ts';
-import { externalLink, tenantLink } from '../nat/ruleset.ts';
+import { externalLink, forwardingLink, tenantLink } from '../nat/ruleset.ts';
 import type { NatPlan } from '../policy/plan.ts';
 import type { InsideLinks } from './context-state.ts';
 
 export type Setting = readonly [folder: string, name: string, value: string];
 
+const ipv6Settings = (link: string): Setting[] => {
+  const folder = `net/ipv6/conf/${link}`;
+  return [
+    [folder, 'addr_gen_mode', '1'],
+    [folder, 'disable_ipv6', '0'],
+    [folder, 'accept_ra', '0'],
+    [folder, 'autoconf', '0'],
+    [folder, 'accept_redirects', '0'],
+    [folder, 'accept_dad', '0'],
+  ];
+};
+
 /**
  * The context forwards, believes no redirect or router advertisement and sends none. From the uplink it takes an IPv4
  * source only where it would answer it (RFC 3704 strict); for IPv6, which has no such setting, the NAT ruleset does the
  * same. What comes from the tenant was admitted by the encap core, which knows better. IPv6 is on in every context, and
- * silent: without link-local addresses nothing is asked or announced, and what the kernel reports nevertheless (MLD) the
+ * silent: without link-local addresses nothing is asked or announced on `hnv` and `ext`, and what the kernel reports nevertheless (MLD) the
  * NAT ruleset drops, which stands before a link is up.
  */
 const COMMON: readonly Setting[] = [
@@ -31,18 +43,24 @@ const COMMON: readonly Setting[] = [
   ['net/ipv6/conf/all', 'addr_gen_mode', '1'], // before IPv6 may be on
   ['net/ipv6/conf/all', 'disable_ipv6', '0'],
   ['net/ipv6/conf/all', 'forwarding', '1'],
-  ...[tenantLink, externalLink].flatMap((link) =>
-    (
-      [
-        ['addr_gen_mode', '1'],
-        ['disable_ipv6', '0'],
-        ['accept_ra', '0'],
-        ['autoconf', '0'],
-        ['accept_redirects', '0'],
-        ['accept_dad', '0'],
-      ] as const
-    ).map(([name, value]) => [`net/ipv6/conf/${link}`, name, value] as const),
-  ),
+  ...[tenantLink, externalLink].flatMap(ipv6Settings),
+];
+
+const MULTIPATH = 'fib_multipath_hash_policy';
+
+/**
+ * Of `fwd`, and of a context that has it. It takes sources as `ext` does, answers and asks for its own addresses alone, and
+ * when its first address of a subnet goes the others stay. Flows are spread over next hops by addresses and ports.
+ */
+const FORWARDING: readonly Setting[] = [
+  [`net/ipv4/conf/${forwardingLink}`, 'rp_filter', '1'],
+  [`net/ipv4/conf/${forwardingLink}`, 'send_redirects', '0'],
+  [`net/ipv4/conf/${forwardingLink}`, 'arp_ignore', '1'],
+  [`net/ipv4/conf/${forwardingLink}`, 'arp_announce', '2'],
+  [`net/ipv4/conf/${forwardingLink}`, 'promote_secondaries', '1'],
+  ...ipv6Settings(forwardingLink),
+  ['net/ipv4', MULTIPATH, '1'],
+  ['net/ipv6', MULTIPATH, '1'],
 ];
 
 const TRACKING = 'net/netfilter';
@@ -72,21 +90,24 @@ function timeoutSettings({ icmp, tcpEstablished, tcpTransient, udp }: NatPlan['t
   return seconds.map(([name, value]) => [TRACKING, `nf_conntrack_${name}`, `${value}`]);
 }
 
-/** All settings of a context. */
-export function settingsOf(nat: NatPlan | undefined): Setting[] {
+/** All settings of a context; `hasForwarding`: it has the link `fwd`. */
+export function settingsOf(nat: NatPlan | undefined, hasForwarding = false): Setting[] {
   const acceptsOwn = nat !== undefined && isLooped(nat, 4);
   return [
     ...COMMON,
     // What comes back from the uplink under an address of the domain's own.
     [`net/ipv4/conf/${externalLink}`, 'accept_local', acceptsOwn ? '1' : '0'],
     ...NOTED,
+    ...(hasForwarding ? FORWARDING : []),
     ...(nat === undefined ? [] : timeoutSettings(nat.timeouts)),
   ];
 }
 
-/** Of the settings for all links, two go over to each link when they are written; these are in files alone, as are those of conntrack. */
+/** Of the settings for all links, two go over to each link when they are written; these are in files alone, as are those of conntrack and multipath. */
 function isInFileAlone([folder, name]: Setting): boolean {
-  return folder === TRACKING || (folder === 'net/ipv4/conf/all' && name !== 'rp_filter');
+  return (
+    folder === TRACKING || name === MULTIPATH || (folder === 'net/ipv4/conf/all' && name !== 'rp_filter')
+  );
 }
 
 /** Writes all settings of a new context; for who is in its namespace. */
@@ -113,7 +134,7 @@ export function wrongSettings(
   wanted: readonly Setting[],
 ): { setting: Setting; path: string; found: string }[] {
   const found = new Map<string, string>();
-  for (const link of [tenantLink, externalLink]) {
+  for (const link of [tenantLink, externalLink, forwardingLink]) {
     const { ipv4, ipv6 } = links.get(link)?.settings ?? { ipv4: {}, ipv6: {} };
     for (const [name, value] of Object.entries(ipv4)) found.set(`net/ipv4/conf/${link} ${name}`, `${value}`);
     for (const [name, value] of Object.entries(ipv6)) found.set(`net/ipv6/conf/${link} ${name}`, `${value}`);

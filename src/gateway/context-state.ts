@@ -1,10 +1,13 @@
 /**
- * What a routing context should have and what it has, in one comparable form, and the iproute2 commands that lead from
- * one to the other. Pure except for the readings.
+ * What a routing context should have and what it has, in one comparable form; context-commands.ts leads from one to the
+ * other. Pure except for the readings.
  *
  * Inside, `hnv` leads to the tenant by the distributed router and `ext` to the uplink. Both next hops have the router's
  * MAC by permanent neighbour entries, a MAC that no interface has: were the eBPF program on the root side ever missing,
  * the root namespace would take no frame for its own, and nothing would leak into its routing.
+ *
+ * `fwd` leads to a network that the context is a router on, by ARP, ND and routes as any router: its neighbours are real ones.
+ * Several next hops of a prefix are one route.
  *
  * External addresses are the context's own. Those that a tenant's packets leave for nevertheless (nat/looped.ts) have routes
  * in a table that is looked into before the kernel's table of own addresses, for what comes from the tenant.
@@ -13,10 +16,10 @@
 import type { RouteNetlink } from '../linux/rtnetlink.ts';
 import type { NetRoute } from '../linux/rtnetlink-messages.ts';
 import { loopedAddresses } from '../nat/looped.ts';
-import { type ContextMtu, externalLink, tenantLink } from '../nat/ruleset.ts';
-import { addressFamily, hostPrefix, networkAddress } from '../policy/address.ts';
-import type { ContextPlan, NatPlan } from '../policy/plan.ts';
-import { routerMac } from '../policy/router.ts';
+import { type ContextMtu, externalLink, forwardingLink, tenantLink } from '../nat/ruleset.ts';
+import { addressFamily, hostPrefix, networkAddress, prefixAround } from '../policy/address.ts';
+import type { ContextPlan, ForwardingPlan, NatPlan } from '../policy/plan.ts';
+import { linkLocalAddress, routerMac } from '../policy/router.ts';
 import { siteRouteProtocol } from '../s2s/site-routes.ts';
 import { uplinkHop } from './uplink-hop.ts';
 
@@ -32,12 +35,15 @@ const FAMILY = {
 } as const;
 
 /** Routing table of looped addresses, and rules: it comes first, and then the kernel's own (RT_TABLE_LOCAL). */
-const LOOP_TABLE = 200;
+export const LOOP_TABLE = 200;
 const LOCAL_TABLE = 255;
 const LOOP_RULES = [`1 ${tenantLink} ${LOOP_TABLE}`, `2 - ${LOCAL_TABLE}`];
 const USUAL_RULES = [`0 - ${LOCAL_TABLE}`];
 /** What has a higher number is an operator's, or the kernel's way to the main table. */
 const LAST_PRIORITY = 2;
+
+/** Routes of others: of the ways to sites, and RTPROT_BGP, zebra's of what peers have told. */
+const OTHERS_ROUTES: ReadonlySet<number> = new Set([siteRouteProtocol, 186]);
 
 export interface ContextState {
   /** Links that are up. */
@@ -45,8 +51,8 @@ export interface ContextState {
   /** `link address/length` */
   addresses: Set<string>;
   /**
-   * `destination link via source`, the destination a prefix; `-` where there is none. What is peculiar to a route that
-   * nobody wants follows: a metric that is not the usual one, another type.
+   * `destination link via source`, the destination a prefix; `-` where there is none; several next hops ascending, with
+   * commas. What is peculiar to a route that nobody wants follows: a metric that is not the usual one, another type.
    */
   routes: Set<string>;
   /** `destination link via`, of the table of looped addresses. */
@@ -56,7 +62,8 @@ export interface ContextState {
   /** `link address mac` */
   neighbours: Set<string>;
   mtu: Map<string, number>;
-  tenantMac: string;
+  /** Of the links whose MACs others know. */
+  macs: Map<string, string>;
 }
 
 /**
@@ -72,8 +79,43 @@ function uplinkAddresses(nat: NatPlan | undefined): string[] {
     : [...addresses, networkAddress(prefix)];
 }
 
+/**
+ * `address/length` of `fwd`. For IPv6 there is a link-local one: what a router forwards it asks for neighbours under that
+ * alone (RFC 4861 section 7.2.2).
+ */
+function forwardingAddresses({ addresses, mac }: ForwardingPlan): string[] {
+  const needsLocal = addresses.some((address) => addressFamily(address.split('/')[0] ?? '') === 6);
+  return needsLocal ? [...addresses, `${linkLocalAddress(mac)}/64`] : addresses;
+}
+
+/** The subnets of `fwd`, and what is behind routers there. */
+function forwardingRoutes({ addresses, routes }: ForwardingPlan): Set<string> {
+  const own = addresses.map((text) => {
+    const [address = '', length = ''] = text.split('/');
+    return { address, family: addressFamily(address), subnet: prefixAround(address, Number(length)) };
+  });
+  const sourceOf = (family: 4 | 6): string => own.find((one) => one.family === family)?.address ?? '-';
+  const subnets = new Map<string, string>();
+  for (const { address, subnet } of own)
+    if (subnet !== hostPrefix(address) && !subnets.has(subnet)) subnets.set(subnet, address);
+  return new Set([
+    ...[...subnets].map(([subnet, address]) => `${subnet} ${forwardingLink} - ${address}`),
+    ...routes.map(({ prefix, nextHops }) => {
+      const source = sourceOf(addressFamily(prefix.split('/')[0] ?? ''));
+      return `${prefix} ${forwardingLink} ${viaText(nextHops)} ${source}`;
+    }),
+  ]);
+}
+
+const viaText = (nextHops: readonly string[]): string => [...nextHops].sort().join(',');
+
 /** Everything about a context that its namespace must show. */
-export function desiredContext(plan: ContextPlan, nat: NatPlan | undefined, mtu: ContextMtu): ContextState {
+export function desiredContext(
+  plan: ContextPlan,
+  nat: NatPlan | undefined,
+  mtu: ContextMtu,
+  forwarding?: ForwardingPlan,
+): ContextState {
   const externals = uplinkAddresses(nat);
   const looped = nat === undefined ? [] : loopedAddresses(nat);
   const addresses = externals.map((address) => `${externalLink} ${hostPrefix(address)}`);
@@ -101,8 +143,12 @@ export function desiredContext(plan: ContextPlan, nat: NatPlan | undefined, mtu:
     // Not without an address: the kernel forgets even permanent neighbours with the link's last one.
     neighbours.add(`${externalLink} ${uplinkHop} ${routerMac}`);
   }
+  if (forwarding !== undefined) {
+    addresses.push(...forwardingAddresses(forwarding).map((address) => `${forwardingLink} ${address}`));
+    for (const route of forwardingRoutes(forwarding)) routes.add(route);
+  }
   return {
-    up: new Set(['lo', tenantLink, externalLink]),
+    up: new Set(['lo', tenantLink, externalLink, ...(forwarding === undefined ? [] : [forwardingLink])]),
     addresses: new Set(addresses),
     routes,
     looped: new Set(
@@ -121,8 +167,12 @@ export function desiredContext(plan: ContextPlan, nat: NatPlan | undefined, mtu:
     mtu: new Map([
       [tenantLink, mtu.tenant],
       [externalLink, mtu.external],
+      ...(mtu.forwarding === undefined ? [] : [[forwardingLink, mtu.forwarding] as const]),
     ]),
-    tenantMac: plan.mac,
+    macs: new Map([
+      [tenantLink, plan.mac],
+      ...(forwarding === undefined ? [] : [[forwardingLink, forwarding.mac] as const]),
+    ]),
   };
 }
 
@@ -131,7 +181,7 @@ export function usualRules(): Set<string> {
   return new Set([4, 6].flatMap((family) => USUAL_RULES.map((rule) => `${family} ${rule}`)));
 }
 
-/** A namespace that was just made, with both links as contexts.ts makes them. */
+/** A namespace that was just made, with its links as contexts.ts makes them. */
 export function freshContext(want: ContextState): ContextState {
   return {
     ...want,
@@ -144,7 +194,7 @@ export function freshContext(want: ContextState): ContextState {
  * The links that are a context's; what an operator has beside them, with its addresses and routes, stays theirs, as do the ways
  * to sites (s2s/site-links.ts).
  */
-const OWN_LINKS: ReadonlySet<string> = new Set(['lo', tenantLink, externalLink]);
+const OWN_LINKS: ReadonlySet<string> = new Set(['lo', tenantLink, externalLink, forwardingLink]);
 /** What every namespace has on `lo`. */
 const LOOPBACK_ADDRESSES: ReadonlySet<string> = new Set(['lo 127.0.0.1/8', 'lo ::1/128']);
 
@@ -170,9 +220,8 @@ export function readInside(reading: RouteNetlink, inside: InsideLinks): ContextS
         .filter((text) => !text.startsWith('undefined ') && !LOOPBACK_ADDRESSES.has(text)),
     ),
     routes: new Set(
-      reading.routes().flatMap((route) => {
-        if (route.protocol === siteRouteProtocol) return [];
-        const link = route.ifindex === 0 ? '-' : names.get(route.ifindex);
+      reading.routes(0, undefined, OTHERS_ROUTES).flatMap((route) => {
+        const link = linkOf(route, names);
         return link === undefined ? [] : routeText(route, link);
       }),
     ),
@@ -197,142 +246,41 @@ export function readInside(reading: RouteNetlink, inside: InsideLinks): ContextS
       }),
     ),
     mtu: new Map(veths.map(({ name, mtu }) => [name, mtu])),
-    tenantMac: inside.get(tenantLink)?.mac ?? '',
+    macs: new Map(
+      [tenantLink, forwardingLink].flatMap((link): [string, string][] => {
+        const found = inside.get(link);
+        return found === undefined ? [] : [[link, found.mac]];
+      }),
+    ),
   };
 }
 
-function routeText({ destination, gateway, source, metric, peculiarities }: NetRoute, link: string): string {
-  const usual = FAMILY[destination.includes(':') ? 6 : 4].metric;
+/** Of several next hops the link that all have; `-` when there is none, undefined when all are somebody else's. */
+function linkOf({ ifindex, hops }: NetRoute, names: ReadonlyMap<number, string>): string | undefined {
+  if (hops === undefined) return ifindex === 0 ? '-' : names.get(ifindex);
+  const links = new Set(hops.map((hop) => names.get(hop.ifindex)));
+  return links.size === 1 ? [...links][0] : '-';
+}
+
+/** What a route has that is made without a metric. */
+export function usualMetric(destination: string): number {
+  return FAMILY[destination.includes(':') ? 6 : 4].metric;
+}
+
+/** Next hops of equal weight on one link are what several next hops are here; all else is peculiar. */
+function routeText(
+  { destination, gateway, hops, source, metric, peculiarities: others }: NetRoute,
+  link: string,
+): string {
+  const gateways = hops?.flatMap((hop) => (hop.weight === 1 ? (hop.gateway ?? []) : []));
+  const isPlain = hops === undefined || (link !== '-' && gateways?.length === hops.length);
+  const via = gateways === undefined || !isPlain ? (gateway ?? '-') : viaText(gateways);
+  const peculiarities = isPlain ? others : [...others, 'nexthops'];
   return [
-    ...[destination, link, gateway ?? '-', source ?? '-'],
-    ...(metric === usual ? [] : [`metric ${metric}`]),
+    ...[destination, link, via, source ?? '-'],
+    ...(metric === usualMetric(destination) ? [] : [`metric ${metric}`]),
     ...peculiarities,
   ].join(' ');
-}
-
-/** Types of routes that iproute2 has in front of the destination. */
-const ROUTE_TYPES: ReadonlySet<string> = new Set([
-  ...['local', 'broadcast', 'multicast', 'blackhole', 'unreachable', 'prohibit', 'throw'],
-]);
-
-/** What the kernel tells routes of a table apart by. */
-function routeKey(route: string): string {
-  const [destination = '', , , , ...rest] = route.split(' ');
-  const number = (word: string): string[] => {
-    const at = rest.indexOf(word);
-    return at < 0 ? [] : [word, rest[at + 1] ?? ''];
-  };
-  return [destination, ...number('metric'), ...number('tos')].join(' ');
-}
-
-/** Ends a route that nobody wants, of whatever kind. */
-function routeEnd(route: string): string[] {
-  const [destination = '', link = '-', via = '-', source = '-', ...rest] = route.split(' ');
-  const type = rest.filter((word) => ROUTE_TYPES.has(word));
-  const metric = rest.indexOf('metric');
-  const usual = String(FAMILY[addressFamily(destination.split('/')[0] ?? '')].metric);
-  const tos = rest.indexOf('tos');
-  // Several next hops go with the route that has them.
-  const isOne = !rest.includes('nexthops');
-  return [
-    ...['route', 'del', ...type, destination],
-    ...(via === '-' || !isOne ? [] : ['via', via]),
-    ...(link === '-' || type.length > 0 || !isOne ? [] : ['dev', link]),
-    ...(source === '-' || !isOne ? [] : ['src', source]),
-    ...(tos < 0 ? [] : ['tos', rest[tos + 1] ?? '']),
-    ...['metric', metric < 0 ? usual : (rest[metric + 1] ?? '')],
-  ];
-}
-
-function routeCommand(route: string): string[] {
-  const [destination = '', link = '', via = '-', source = '-'] = route.split(' ');
-  const hop = via === '-' ? ['scope', 'link'] : ['via', via, 'onlink'];
-  return ['route', 'replace', destination, ...hop, 'dev', link, ...(source === '-' ? [] : ['src', source])];
-}
-
-function loopedCommand(verb: 'replace' | 'del', route: string): string[] {
-  const [destination = '', link = '', via = '-'] = route.split(' ');
-  const hop = via === '-' ? [] : ['via', via];
-  return [
-    'route',
-    verb,
-    destination,
-    ...hop,
-    'dev',
-    link,
-    ...(verb === 'del' ? [] : ['onlink']),
-    'table',
-    `${LOOP_TABLE}`,
-  ];
-}
-
-function neighbourCommand(verb: 'replace' | 'del', neighbour: string): string[] {
-  const [link = '', address = '', mac = ''] = neighbour.split(' ');
-  const entry = ['neigh', verb, address, 'dev', link];
-  return verb === 'del' ? entry : [...entry, 'lladdr', mac, 'nud', 'permanent'];
-}
-
-/** Nobody else is on the link to have an IPv6 address, and its prefix is routed by routes of ours alone. */
-function addressCommand(verb: 'add' | 'del', address: string): string[] {
-  const [link = '', prefix = ''] = address.split(' ');
-  const flags = verb === 'add' && addressFamily(prefix) === 6 ? ['nodad', 'noprefixroute'] : [];
-  return ['addr', verb, prefix, 'dev', link, ...flags];
-}
-
-/**
- * The fewest commands that lead from `have` to `want`, in an order that the kernel accepts: links before addresses,
- * addresses before the routes that name them, and what goes away last.
- */
-export function contextCommands(have: ContextState, want: ContextState): string[][] {
-  const extra = (a: Set<string>, b: Set<string>): string[] => [...a].filter((item) => !b.has(item));
-  const commands: string[][] = [];
-  let neighbours = have.neighbours;
-  if (have.tenantMac !== want.tenantMac) {
-    commands.push(['link', 'set', tenantLink, 'address', want.tenantMac]);
-    // With its MAC address the link loses its neighbours, permanent ones too.
-    neighbours = new Set([...neighbours].filter((item) => !item.startsWith(`${tenantLink} `)));
-  }
-  for (const [link, mtu] of want.mtu)
-    if (have.mtu.get(link) !== mtu) commands.push(['link', 'set', link, 'mtu', String(mtu)]);
-  for (const link of extra(want.up, have.up)) commands.push(['link', 'set', link, 'up']);
-  for (const item of extra(want.addresses, have.addresses)) commands.push(addressCommand('add', item));
-  for (const item of extra(want.neighbours, neighbours)) commands.push(neighbourCommand('replace', item));
-  const missing = extra(want.routes, have.routes);
-  for (const item of missing) commands.push(routeCommand(item));
-  // One that has the place of a missing one went with that; should there be more of them, they are still there then.
-  const replaced = new Set(missing.map(routeKey));
-  for (const item of extra(have.routes, want.routes))
-    if (!replaced.has(routeKey(item))) commands.push(routeEnd(item));
-  for (const item of extra(want.looped, have.looped)) commands.push(loopedCommand('replace', item));
-  for (const item of extra(have.looped, want.looped)) commands.push(loopedCommand('del', item));
-  for (const item of extra(neighbours, want.neighbours)) {
-    const [link, address] = item.split(' ');
-    const kept = [...want.neighbours].some((other) => other.startsWith(`${link} ${address} `));
-    if (!kept) commands.push(neighbourCommand('del', item));
-  }
-  for (const item of extra(have.addresses, want.addresses)) commands.push(addressCommand('del', item));
-  for (const link of extra(have.up, want.up)) commands.push(['link', 'set', link, 'down']);
-  return commands;
-}
-
-/**
- * The commands for the rules of a family, behind those of contextCommands(). What comes instead is there before anything
- * goes: without a table of own addresses nothing would be heard.
- */
-export function ruleCommands(have: ContextState, want: ContextState, family: 4 | 6): string[][] {
-  const command =
-    (verb: 'add' | 'del') =>
-    (rule: string): string[] => {
-      const [, priority = '', link = '', table = ''] = rule.split(' ');
-      const from = link === '-' ? [] : ['iif', link];
-      return ['rule', verb, 'priority', priority, ...from, 'table', table];
-    };
-  const of = (a: Set<string>, b: Set<string>): string[] =>
-    [...a].filter((rule) => rule.startsWith(`${family} `) && !b.has(rule));
-  return [
-    ...of(want.rules, have.rules).map(command('add')),
-    ...of(have.rules, want.rules).map(command('del')),
-  ];
 }
 
 /** What `have` has otherwise than `want`, as parts of a sentence. */
@@ -343,7 +291,8 @@ export function contextDifferences(have: ContextState, want: ContextState): stri
     for (const item of a) if (!b.has(item)) found.push(`the ${what} ${item} was there`);
   };
   for (const link of want.up) if (!have.up.has(link)) found.push(`the link ${link} was down`);
-  if (have.tenantMac !== want.tenantMac) found.push(`the link ${tenantLink} had the MAC ${have.tenantMac}`);
+  for (const [link, mac] of want.macs)
+    if (have.macs.get(link) !== mac) found.push(`the link ${link} had the MAC ${have.macs.get(link)}`);
   for (const [link, mtu] of want.mtu)
     if (have.mtu.get(link) !== mtu) found.push(`the link ${link} had the MTU ${have.mtu.get(link)}`);
   compare('address', have.addresses, want.addresses);

@@ -1,41 +1,43 @@
 /**
- * Routing contexts: one network namespace for each routing domain, joined to the encap core by `hnv` and to the uplink by
- * `ext`. Creates, adopts, corrects and removes them; owns namespaces and links named by `names.ts` and nothing else.
+ * Routing contexts: one network namespace for each routing domain, joined to the encap core by `hnv`, to the uplink by
+ * `ext` and, with forwarding, to a network of its own by `fwd`, which comes and goes with the policy. Creates, adopts, corrects and removes them; owns namespaces and links named by `names.ts` and nothing else.
  */
 import { HnvError } from '../errors.ts';
-import { ipBatch } from '../linux/iproute2.ts';
+import { ip, ipBatch } from '../linux/iproute2.ts';
+import { ifindexOf } from '../linux/links.ts';
 import { inNetns, netnsExists, netnsNames } from '../linux/netns.ts';
 import { RouteNetlink } from '../linux/rtnetlink.ts';
-import type { NetLink } from '../linux/rtnetlink-messages.ts';
 import { withKernelAlgs } from '../nat/alg.ts';
 import { endUncoveredSessions } from '../nat/ending.ts';
 import { applyNat, createNat, hasOwnRuleset, inspectNat, type NatRules, natRules } from '../nat/nat.ts';
-import { type ContextMtu, externalLink, tenantLink } from '../nat/ruleset.ts';
-import { noteFinished } from '../nat/unfinished.ts';
+import { type ContextMtu, externalLink, forwardingLink, tenantLink } from '../nat/ruleset.ts';
+import { noteFinished, noteUnfinished } from '../nat/unfinished.ts';
 import { ownTurn } from '../own-turn.ts';
-import type { ContextPlan, NatPlan } from '../policy/plan.ts';
+import type { BgpPlan, ContextPlan, ForwardingPlan, NatPlan } from '../policy/plan.ts';
 import { derivedMac } from '../policy/router.ts';
 import { Batches } from './batches.ts';
+import { contextCommands, ruleCommands } from './context-commands.ts';
+import {
+  type Ends,
+  isOpen,
+  joinedEnds,
+  networkName,
+  ROOT_MTU,
+  readPorts,
+  segmentCommands,
+  vethCommand,
+} from './context-links.ts';
 import { mendSettings, type Setting, settingsOf, writeSettings, wrongSettings } from './context-settings.ts';
 import {
   type ContextState,
-  contextCommands,
   contextDifferences,
   desiredContext,
   freshContext,
-  type InsideLinks,
   readInside,
   readLinks,
-  ruleCommands,
 } from './context-state.ts';
 import { type ContextNames, contextNames, isContextNetns } from './names.ts';
 import { removeNamespace } from './namespace-removal.ts';
-
-/**
- * MTU of a link's root side, the largest there is: only the inside limits what is sent, so that a change of MTU is one of
- * the inside alone (a veth refuses what is larger than the MTU of the side that it arrives at).
- */
-const ROOT_MTU = 65535;
 
 /** Where a context is joined to the root namespace. */
 export interface ContextLinks {
@@ -43,12 +45,18 @@ export interface ContextLinks {
   externalIfindex: number;
   /** MAC of the namespace's own side of `ext`. */
   externalMac: string;
+  /** Root side of `fwd`, with forwarding. */
+  segmentIfindex?: number;
 }
 
 export interface ContextRequest {
   rdid: string;
   plan: ContextPlan;
   nat: NatPlan | undefined;
+  /** `mtu.forwarding` goes with it. */
+  forwarding?: ForwardingPlan | undefined;
+  /** Its peers may speak to the context. */
+  bgp?: BgpPlan | undefined;
   mtu: ContextMtu;
 }
 
@@ -62,20 +70,16 @@ interface Known {
   generation?: number;
 }
 
-/** The four ends of a context's two links. */
-interface Ends {
-  tenantPort: NetLink;
-  externalPort: NetLink;
-  tenant: NetLink;
-  external: NetLink;
-}
-
 /** What of a context is otherwise than this process has made it, as parts of a sentence. */
 export interface ContextDifferences {
   /** Of the namespace, its links and settings. */
   context: string[];
+  /** The same of `fwd`. */
+  forwarding: string[];
   nat: string[];
 }
+
+const nothing = (): ContextDifferences => ({ context: [], forwarding: [], nat: [] });
 
 /** Locally administered. It stands on a link of its own between two ends, so it need only be the same every time. */
 function externalMac(rdid: string): string {
@@ -112,31 +116,38 @@ export class Contexts {
     request: ContextRequest,
     attach: (links: ContextLinks, isNew: boolean) => void,
   ): Promise<HnvError | undefined> {
-    const { rdid, plan, mtu } = request;
+    const { rdid, plan, forwarding, mtu } = request;
     const names = this.names(rdid);
     this.#known.delete(names.netns);
     const { plan: nat, failure: lacking } =
       request.nat === undefined ? { plan: undefined } : await withKernelAlgs(request.nat);
-    const isNew = this.#ends(names) === undefined;
+    const found = this.#ends(names);
+    const isNew = found === undefined;
     if (isNew) await this.#create(names, request);
-    const ends = this.#ends(names);
-    if (ends === undefined)
+    else if (forwarding !== undefined && found.segmentPort?.alias !== networkName(forwarding))
+      await this.#replaceSegment(names, segmentCommands(names, forwarding, mtu));
+    const ends = isNew || forwarding !== undefined ? this.#ends(names) : found;
+    if (ends === undefined || (forwarding !== undefined && ends.segmentPort === undefined))
       throw new HnvError('HNV_NETNS', `The links of ${names.netns} have gone while it was being set up.`);
     const links: ContextLinks = {
       tenantIfindex: ends.tenantPort.ifindex,
       externalIfindex: ends.externalPort.ifindex,
       externalMac: externalMac(rdid),
+      ...(forwarding === undefined || ends.segmentPort === undefined
+        ? {}
+        : { segmentIfindex: ends.segmentPort.ifindex }),
     };
     attach(links, isNew);
     const { rules, generation, isChanged, failure } = setRules(names.netns, request, nat, isNew);
     const isClosed = failure !== undefined && !hasOwnRuleset(names.netns);
-    const want = desiredContext(plan, isClosed ? undefined : nat, mtu);
-    if (isClosed) want.up.delete(externalLink);
-    const settings = settingsOf(nat);
-    await this.#open(names, isNew, ends, want, settings, links.externalMac);
+    const want = desiredContext(plan, isClosed ? undefined : nat, mtu, forwarding);
+    if (isClosed) for (const link of [externalLink, forwardingLink]) want.up.delete(link);
+    const settings = settingsOf(nat, forwarding !== undefined);
+    if (forwarding === undefined && ends.hasSegment) await this.#replaceSegment(names, []);
+    const isRerouted = await this.#open(names, isNew, ends, want, settings, links.externalMac);
     if (failure !== undefined || rules === undefined) return failure;
-    if (!isNew && isChanged) {
-      await endUncoveredSessions(names.netns, nat);
+    if (!isNew && (isChanged || isRerouted)) {
+      await endUncoveredSessions(names.netns, { ...request, nat });
       noteFinished(names.netns);
     }
     this.#known.set(names.netns, {
@@ -153,31 +164,40 @@ export class Contexts {
   inspect(rdid: string): ContextDifferences {
     const names = this.names(rdid);
     const known = this.#known.get(names.netns);
-    if (known === undefined) return { context: [], nat: [] };
-    if (!netnsExists(names.netns)) return { context: [`the namespace ${names.netns} was missing`], nat: [] };
+    if (known === undefined) return nothing();
+    const gone = (what: string): ContextDifferences => ({ ...nothing(), context: [`${what} was missing`] });
+    if (!netnsExists(names.netns)) return gone(`the namespace ${names.netns}`);
     const { links, want, settings, rules, generation } = known;
     const ports = readPorts(names);
-    const context: string[] = [];
-    for (const port of ports)
+    const found: string[] = [];
+    for (const port of Object.values(ports))
       if (port !== undefined && !isOpen(port))
-        context.push(`the link ${port.name} was down, or had the MTU ${port.mtu}`);
+        found.push(`the link ${port.name} was down, or had the MTU ${port.mtu}`);
     return inNetns(names.netns, () => {
       const isWhole = RouteNetlink.use((reading) => {
         const inside = readLinks(reading);
         const ends = joinedEnds(ports, inside);
         if (ends?.tenantPort.ifindex !== links.tenantIfindex) return false;
         if (ends.externalPort.ifindex !== links.externalIfindex) return false;
-        context.push(...contextDifferences(readInside(reading, inside), want));
-        for (const { path, found } of wrongSettings(reading, inside, settings))
-          context.push(`the setting ${path} was ${found}`);
+        if (ends.segmentPort?.ifindex !== links.segmentIfindex)
+          found.push(`the link ${forwardingLink} was another, or missing`);
+        else found.push(...contextDifferences(readInside(reading, inside), want));
+        for (const { path, found: value } of wrongSettings(reading, inside, settings))
+          found.push(`the setting ${path} was ${value}`);
         if (ends.external.mac !== links.externalMac)
-          context.push(`the link ${externalLink} had the MAC ${ends.external.mac}`);
+          found.push(`the link ${externalLink} had the MAC ${ends.external.mac}`);
         return true;
       });
-      if (!isWhole) return { context: [`a link of the namespace ${names.netns} was missing`], nat: [] };
-      const found = inspectNat(rules, generation);
-      if (found.differences.length === 0) known.generation = found.generation;
-      return { context, nat: found.differences };
+      if (!isWhole) return gone(`a link of the namespace ${names.netns}`);
+      const nat = inspectNat(rules, generation);
+      if (nat.differences.length === 0) known.generation = nat.generation;
+      const isOfSegment = (text: string): boolean =>
+        text.split(/[ /]/).some((word) => word === forwardingLink || word === names.segmentPort);
+      return {
+        context: found.filter((text) => !isOfSegment(text)),
+        forwarding: found.filter(isOfSegment),
+        nat: nat.differences,
+      };
     });
   }
 
@@ -190,7 +210,7 @@ export class Contexts {
   async remove(netns: string): Promise<void> {
     const digest = netns.slice(this.#instance.length + 1);
     this.#known.delete(netns);
-    const links = [`${this.#instance}h${digest}`, `${this.#instance}x${digest}`];
+    const links = ['h', 'x', 'f'].map((link) => `${this.#instance}${link}${digest}`);
     await removeNamespace(netns, links);
     noteFinished(netns);
   }
@@ -202,18 +222,13 @@ export class Contexts {
     return inNetns(names.netns, () => RouteNetlink.use((reading) => joinedEnds(ports, readLinks(reading))));
   }
 
-  /** The root side is up at once, the inside down: so the links stay closed until apply() opens them. */
-  async #create(names: ContextNames, { rdid, plan, mtu }: ContextRequest): Promise<void> {
+  async #create(names: ContextNames, { rdid, plan, forwarding, mtu }: ContextRequest): Promise<void> {
     await this.remove(names.netns);
-    const queues = ['numtxqueues', '1', 'numrxqueues', '1'];
-    const veth = (root: string, inside: string, size: number, mac: string): string[] => [
-      ...['link', 'add', root, 'mtu', String(ROOT_MTU), 'up', ...queues, 'type', 'veth'],
-      ...['peer', 'name', inside, 'mtu', String(size), 'address', mac, ...queues, 'netns', names.netns],
-    ];
     const commands = [
       ['netns', 'add', names.netns],
-      veth(names.tenantPort, tenantLink, mtu.tenant, plan.mac),
-      veth(names.externalPort, externalLink, mtu.external, externalMac(rdid)),
+      vethCommand(names, names.tenantPort, tenantLink, mtu.tenant, plan.mac),
+      vethCommand(names, names.externalPort, externalLink, mtu.external, externalMac(rdid)),
+      ...(forwarding === undefined ? [] : segmentCommands(names, forwarding, mtu)),
     ];
     try {
       await this.#creations.add(commands);
@@ -225,7 +240,18 @@ export class Contexts {
     }
   }
 
-  /** Settings, links, addresses, routes and neighbours: from what is there to what is wanted. */
+  /** Takes away whatever there is of `fwd`, from either side, and runs the commands that make it. */
+  async #replaceSegment({ netns, segmentPort }: ContextNames, commands: string[][]): Promise<void> {
+    if (ifindexOf(segmentPort) !== undefined) await ip(['link', 'del', segmentPort]);
+    if (inNetns(netns, () => ifindexOf(forwardingLink)) !== undefined)
+      await ip(['link', 'del', forwardingLink], { netns });
+    await ipBatch(commands);
+  }
+
+  /**
+   * Settings, links, addresses, routes and neighbours: from what is there to what is wanted. Answers whether other destinations than
+   * before are behind `fwd`.
+   */
   async #open(
     names: ContextNames,
     isNew: boolean,
@@ -233,7 +259,7 @@ export class Contexts {
     want: ContextState,
     settings: readonly Setting[],
     mac: string,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const { netns } = names;
     await ownTurn();
     const have = inNetns(netns, () => {
@@ -247,6 +273,8 @@ export class Contexts {
         return readInside(reading, inside);
       });
     });
+    const isRerouted = routesByNetwork(have) !== routesByNetwork(want);
+    if (isRerouted && !isNew) noteUnfinished(netns);
     const first: string[][] = [];
     if (ends.external.mac !== mac) {
       first.push(['link', 'set', externalLink, 'address', mac]);
@@ -257,11 +285,24 @@ export class Contexts {
     await ipBatch([...first, ...contextCommands(have, want)], { netns });
     for (const family of [4, 6] as const) await ipBatch(ruleCommands(have, want, family), { netns, family });
     await ipBatch(
-      [ends.tenantPort, ends.externalPort].flatMap((port) =>
-        isOpen(port) ? [] : [['link', 'set', port.name, 'mtu', String(ROOT_MTU), 'up']],
+      [
+        ends.tenantPort,
+        ends.externalPort,
+        want.macs.has(forwardingLink) ? ends.segmentPort : undefined,
+      ].flatMap((port) =>
+        port === undefined || isOpen(port) ? [] : [['link', 'set', port.name, 'mtu', String(ROOT_MTU), 'up']],
       ),
     );
+    return isRerouted;
   }
+}
+
+/** Comparable. */
+function routesByNetwork({ routes }: ContextState): string {
+  return [...routes]
+    .filter((route) => route.split(' ')[1] === forwardingLink)
+    .sort()
+    .join('\n');
 }
 
 /** What became of the ruleset of a context. */
@@ -275,37 +316,17 @@ interface RulesSet {
 
 function setRules(
   netns: string,
-  { rdid, mtu }: ContextRequest,
+  request: ContextRequest,
   nat: NatPlan | undefined,
   isNew: boolean,
 ): RulesSet {
+  const { rdid, mtu } = request;
   try {
-    const rules = natRules(rdid, nat, mtu);
+    const rules = natRules(rdid, { ...request, nat }, mtu);
     if (isNew) return { rules, generation: createNat(netns, rules), isChanged: true };
     return { rules, isChanged: applyNat(netns, rules) === 'changed' };
   } catch (error) {
     if (!(error instanceof HnvError)) throw error;
     return { isChanged: false, failure: error };
   }
-}
-
-type Ports = [tenantPort: NetLink | undefined, externalPort: NetLink | undefined];
-
-function readPorts({ tenantPort, externalPort }: ContextNames): Ports {
-  return RouteNetlink.use((reading) => [reading.link(tenantPort), reading.link(externalPort)]);
-}
-
-/** Undefined unless all four are there, and belong to one another. */
-function joinedEnds([tenantPort, externalPort]: Ports, inside: InsideLinks): Ends | undefined {
-  const [tenant, external] = [inside.get(tenantLink), inside.get(externalLink)];
-  if (tenantPort === undefined || externalPort === undefined) return undefined;
-  if (tenant === undefined || external === undefined) return undefined;
-  const isPair = (a: NetLink, b: NetLink): boolean => a.below === b.ifindex && b.below === a.ifindex;
-  if (!isPair(tenantPort, tenant) || !isPair(externalPort, external)) return undefined;
-  return { tenantPort, externalPort, tenant, external };
-}
-
-/** The root side of a link. */
-function isOpen({ isUp, mtu }: NetLink): boolean {
-  return isUp && mtu === ROOT_MTU;
 }

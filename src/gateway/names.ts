@@ -25,6 +25,8 @@ export interface ContextNames {
   tenantPort: string;
   /** Root side of the link whose other end is `ext` in the namespace. */
   externalPort: string;
+  /** Root side of the link whose other end is `fwd` in the namespace, of a domain with forwarding. */
+  segmentPort: string;
 }
 
 /** `instance` has 1 to 4 characters. */
@@ -34,6 +36,7 @@ export function contextNames(instance: string, rdid: string): ContextNames {
     netns: `${instance}-${digest}`,
     tenantPort: `${instance}h${digest}`,
     externalPort: `${instance}x${digest}`,
+    segmentPort: `${instance}f${digest}`,
   };
 }
 

@@ -19,8 +19,8 @@ export function runHost(config: HostConfig): Promise<void> {
   return runNode(config, {
     name: 'host',
     watchesAllLinks: true,
-    // It makes no tunnels; what their proposals may be is the gateways' to say.
-    allowsWeakAlgorithms: true,
+    // It makes no tunnels, and forwards nothing outside: which algorithms and interfaces are right is the gateways' to say.
+    settings: { uplinks: [], allowsWeakAlgorithms: true },
     create: (parts) => new HostRole(parts, config.learning),
   });
 }
@@ -57,15 +57,16 @@ class HostRole implements Role {
   }
 
   compile(domain: DomainState, state: DesiredState): DomainPlan {
-    const { gateway, nat, ...rest } = domain;
+    const { gateway, nat, forwarding, bgp, ...rest } = domain;
     const plan = compileDomain(rest, state);
     // What ports wait for is said of each port.
     plan.pending = [];
     if (gateway !== undefined)
       plan.pending.push('This node is a host: gateways are for nodes that run as gateways.');
     if (nat !== undefined) plan.pending.push('This node is a host: NAT is for nodes that run as gateways.');
-    if (domain.siteConnections.size > 0)
-      plan.pending.push('This node is a host: site connections are for nodes that run as gateways.');
+    if (forwarding !== undefined)
+      plan.pending.push('This node is a host: forwarding is for nodes that run as gateways.');
+    if (bgp !== undefined) plan.pending.push('This node is a host: BGP is for nodes that run as gateways.');
     if (domain.siteConnections.size > 0)
       plan.pending.push('This node is a host: site connections are for nodes that run as gateways.');
     return plan;
@@ -141,6 +142,18 @@ class HostRole implements Role {
   }
 
   async siteConnection(): Promise<undefined> {
+    return undefined;
+  }
+
+  bgp(): undefined {
+    return undefined;
+  }
+
+  bgpRoutes(): undefined {
+    return undefined;
+  }
+
+  uplinkBgp(): undefined {
     return undefined;
   }
 

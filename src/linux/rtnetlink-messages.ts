@@ -11,11 +11,14 @@ export const AF_INET6 = 10;
 /** Bytes of struct ifinfomsg. */
 export const LINK_BODY = 16;
 /** Attributes of a link, as if_link.h numbers them. */
-export const IFLA = { mac: 1, name: 3, mtu: 4, below: 5, families: 26, extra: 29 } as const;
+export const IFLA = { mac: 1, name: 3, mtu: 4, below: 5, alias: 20, families: 26, extra: 29 } as const;
 /** IFLA_INET_CONF; IFLA_INET6_CONF and IFLA_INET6_ADDR_GEN_MODE. */
 const FAMILY = { settings4: 1, settings6: 2, generation6: 8 } as const;
 /** Places in these arrays (IPV4_DEVCONF_* of linux/ip.h, less 1; DEVCONF_* of linux/ipv6.h), as under /proc/sys. */
-const SETTINGS4 = { accept_redirects: 3, send_redirects: 5, rp_filter: 7, accept_local: 22 } as const;
+const SETTINGS4 = {
+  ...{ accept_redirects: 3, send_redirects: 5, rp_filter: 7, arp_announce: 17, arp_ignore: 18 },
+  ...{ promote_secondaries: 19, accept_local: 22 },
+} as const;
 const SETTINGS6 = {
   accept_ra: 3,
   accept_redirects: 4,
@@ -28,10 +31,14 @@ const RTA = {
   ...{ destination: 1, link: 4, gateway: 5, metric: 6, source: 7, metrics: 8, multipath: 9 },
   ...{ table: 15, via: 18, nexthop: 30 },
 } as const;
+/** Bytes of struct rtnexthop. */
+const RTNEXTHOP = 8;
 const FRA = { destination: 1, source: 2, link: 3, priority: 6, table: 15 } as const;
 const NDA = { destination: 1, mac: 2, protocol: 12 } as const;
 
 const IFF_UP = 1;
+const IFF_RUNNING = 0x40;
+const IFF_PROMISC = 0x100;
 const IFA_F_TENTATIVE = 0x40;
 const IFA_F_DADFAILED = 0x08;
 const IFA_F_MCAUTOJOIN = 0x400;
@@ -42,9 +49,15 @@ export interface NetLink {
   ifindex: number;
   name: string;
   isUp: boolean;
+  /** It is up, and so is what it stands on: there is a carrier (RFC 2863 operational state). */
+  isRunning: boolean;
+  /** Somebody has set it so; what programs ask for besides is not told. */
+  isPromiscuous: boolean;
   /** Bytes. */
   mtu: number;
   mac: string;
+  /** What somebody has noted at the link. */
+  alias?: string;
   /** Index of a veth's other side, or of the link below; in whatever namespace that is. */
   below?: number;
 }
@@ -59,12 +72,21 @@ export interface NetAddress {
   isGroup: boolean;
 }
 
+export interface NetHop {
+  ifindex: number;
+  gateway?: string;
+  /** Share of the traffic, from 1. */
+  weight: number;
+}
+
 export interface NetRoute {
   /** Canonical prefix. */
   destination: string;
   /** 0 when the route names none, or several. */
   ifindex: number;
   gateway?: string;
+  /** Of a route with several next hops, in the kernel's order. */
+  hops?: readonly NetHop[];
   source?: string;
   metric: number;
   /** Number of who made it (rtm_protocol). */
@@ -101,6 +123,8 @@ export function readLink(data: Buffer, at: number, end: number): NetLink {
     ifindex: data.readUInt32LE(at + 4),
     name: '',
     isUp: (data.readUInt32LE(at + 8) & IFF_UP) !== 0,
+    isRunning: (data.readUInt32LE(at + 8) & IFF_RUNNING) !== 0,
+    isPromiscuous: (data.readUInt32LE(at + 8) & IFF_PROMISC) !== 0,
     mtu: 0,
     mac: '',
   };
@@ -109,6 +133,7 @@ export function readLink(data: Buffer, at: number, end: number): NetLink {
     else if (type === IFLA.mac) link.mac = mac(data, from, to);
     else if (type === IFLA.mtu) link.mtu = data.readUInt32LE(from);
     else if (type === IFLA.below) link.below = data.readUInt32LE(from);
+    else if (type === IFLA.alias) link.alias = data.toString('utf8', from, to - 1);
   });
   return link;
 }
@@ -175,6 +200,7 @@ export function readRoute(data: Buffer, at: number, end: number): NetRoute & { t
   const tos = data[at + 3] ?? 0;
   let [network, table, ifindex, metric] = ['', data[at + 4] ?? 0, 0, 0];
   let [gateway, source]: (string | undefined)[] = [];
+  let hops: NetHop[] | undefined;
   const peculiarities: string[] = [];
   if (type !== RTN_UNICAST) peculiarities.push(ROUTE_TYPES.get(type) ?? `type ${type}`);
   if (tos !== 0) peculiarities.push(`tos ${tos}`);
@@ -186,16 +212,33 @@ export function readRoute(data: Buffer, at: number, end: number): NetRoute & { t
     else if (attribute === RTA.source) source = address(data, from, to);
     else if (attribute === RTA.table) table = data.readUInt32LE(from);
     else if (attribute === RTA.metrics && to > from) peculiarities.push('metrics');
-    else if (attribute === RTA.multipath || attribute === RTA.nexthop || attribute === RTA.via)
-      peculiarities.push('nexthops');
+    else if (attribute === RTA.multipath) hops = readHops(data, from, to);
+    else if (attribute === RTA.nexthop || attribute === RTA.via) peculiarities.push('nexthops');
   });
   if (network === '') network = family === AF_INET ? '0.0.0.0' : '::';
   return {
     destination: `${network}/${data[at + 1]}`,
     ...{ ifindex, metric, table, protocol: data[at + 5] ?? 0, peculiarities },
     ...(gateway === undefined ? {} : { gateway }),
+    ...(hops === undefined ? {} : { hops }),
     ...(source === undefined ? {} : { source }),
   };
+}
+
+/** struct rtnexthop, each with attributes of its own. */
+function readHops(data: Buffer, from: number, to: number): NetHop[] {
+  const hops: NetHop[] = [];
+  for (let at = from; at + RTNEXTHOP <= to; ) {
+    const length = data.readUInt16LE(at);
+    if (length < RTNEXTHOP) break;
+    const hop: NetHop = { ifindex: data.readUInt32LE(at + 4), weight: (data[at + 3] ?? 0) + 1 };
+    attributes(data, at + RTNEXTHOP, at + length, (attribute, first, last) => {
+      if (attribute === RTA.gateway) hop.gateway = address(data, first, last);
+    });
+    hops.push(hop);
+    at += (length + 3) & ~3;
+  }
+  return hops;
 }
 
 /** Undefined when the entry is not a permanent one. */

@@ -5,8 +5,9 @@
  */
 import { constants } from 'node:os';
 import { HnvError } from '../errors.ts';
+import { addressBytes, addressFamily } from '../policy/address.ts';
 import { errnoText } from './libbpf.ts';
-import { attributes, NETLINK_ROUTE, Netlink } from './netlink.ts';
+import { attribute, attributes, NETLINK_ROUTE, Netlink } from './netlink.ts';
 import {
   AF_INET,
   AF_INET6,
@@ -42,6 +43,10 @@ const ALL_LINKS = -1;
 /** RTEXT_FILTER_SKIP_STATS: what counts is not asked for. */
 const SKIP_STATS = 8;
 const RT_TABLE_MAIN = 254;
+const RTA_DST = 1;
+const IPV4_IN_BYTES = 12;
+/** Offset in struct rtmsg. */
+const RTM_PROTOCOL = 5;
 const RTPROT_KERNEL = 2;
 const NTF_PROXY = 8;
 /** Dumps that changes disturbed are repeated this often; the last one is taken as it is. */
@@ -123,16 +128,42 @@ export class RouteNetlink {
     return this.#all(RTM_GETADDR, body, readAddress);
   }
 
-  /** Routes of a table (the main one) that are not the kernel's own; those of one protocol, when it is not 0. */
-  routes(protocol = 0, table = RT_TABLE_MAIN): NetRoute[] {
+  /**
+   * Routes of a table (the main one) that are not the kernel's own; those of one protocol, when it is not 0, and none of the
+   * protocols `besides`, which may be very many.
+   */
+  routes(protocol = 0, table = RT_TABLE_MAIN, besides: ReadonlySet<number> = new Set()): NetRoute[] {
     const body = Buffer.alloc(12);
     body[4] = table;
     body[5] = protocol;
+    const read = (data: Buffer, at: number, end: number): (NetRoute & { table: number }) | undefined => {
+      const made = data[at + RTM_PROTOCOL] ?? 0;
+      return made === RTPROT_KERNEL || besides.has(made) ? undefined : readRoute(data, at, end);
+    };
     const found = [AF_INET, AF_INET6].flatMap((family) => {
       body[0] = family;
-      return this.#all(RTM_GETROUTE, body, readRoute);
+      return this.#all(RTM_GETROUTE, body, read);
     });
-    return found.filter((route) => route.table === table && route.protocol !== RTPROT_KERNEL);
+    return found.filter((route) => route?.table === table) as NetRoute[];
+  }
+
+  /** Index of the link by which a packet of ours to that address would leave; undefined when none would. */
+  linkTo(address: string): number | undefined {
+    const isIpv4 = addressFamily(address) === 4;
+    const bytes = addressBytes(address).subarray(isIpv4 ? IPV4_IN_BYTES : 0);
+    const body = Buffer.alloc(12);
+    body[0] = isIpv4 ? AF_INET : AF_INET6;
+    body[1] = bytes.length * 8;
+    let ifindex: number | undefined;
+    // A refusal is the kernel's way to say that there is no route.
+    this.#netlink.ask(
+      RTM_GETROUTE,
+      Buffer.concat([body, attribute(RTA_DST, bytes)]),
+      (_type, data, at, end) => {
+        ifindex = readRoute(data, at, end).ifindex;
+      },
+    );
+    return ifindex;
   }
 
   /** Rules of which table is looked into, of both families, in their order. */

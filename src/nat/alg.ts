@@ -7,6 +7,7 @@ import { runProgram } from '../linux/child-process.ts';
 import { inNewNetns } from '../linux/netns.ts';
 import { nftScript } from '../linux/nftables.ts';
 import type { NatPlan } from '../policy/plan.ts';
+import { forwardingLink } from './ruleset.ts';
 
 type Alg = NatPlan['algs'][number];
 
@@ -22,14 +23,17 @@ const present = new Set<Alg>();
 const helper = (alg: Alg): string =>
   `  ct helper ${alg} {\n    type "${alg}" protocol ${ALGS[alg].protocol};\n  }`;
 
-/** Before any translation, or the kernel would have no place to note how it changes the length of what is said. */
+/**
+ * Before any translation, or the kernel would have no place to note how it changes the length of what is said. What goes by `fwd`
+ * is not translated, and so not for them.
+ */
 export function algTable({ algs }: NatPlan): string | undefined {
   if (algs.length === 0) return undefined;
   return `table inet hnvgw_alg {
 ${algs.map(helper).join('\n')}
   chain helpers {
     type nat hook prerouting priority dstnat - 10; policy accept;
-${algs.map((alg) => `    ${ALGS[alg].protocol} dport ${ALGS[alg].port} ct helper set "${alg}"`).join('\n')}
+${algs.map((alg) => `    ${ALGS[alg].protocol} dport ${ALGS[alg].port} iifname != "${forwardingLink}" fib daddr oifname != "${forwardingLink}" ct helper set "${alg}"`).join('\n')}
   }
 }
 `;

@@ -1,7 +1,8 @@
-/** How many packets the NAT ruleset of a routing context dropped: the counter of the last rule of the chain `leaving`. */
+/** How many packets the ruleset of a routing context dropped: the counters of the chains that end in nothing else. */
 
 import { attributes, NETLINK_NETFILTER, Netlink, textAttribute } from '../linux/netlink.ts';
 import { inNetns } from '../linux/netns.ts';
+import { reversePathTable } from './reverse-path.ts';
 import { natTable } from './ruleset.ts';
 
 /*
@@ -18,19 +19,26 @@ const EXPRESSION_DATA = 2;
 const COUNTER_PACKETS = 2;
 const HEADER_BYTES = 4; // struct nfgenmsg
 
+const COUNTING = [
+  [natTable.table, 'refused'],
+  [reversePathTable, 'from_network'],
+] as const;
+
 /** Since the ruleset was made. Throws HNV_NETNS when there is no such context. */
 export function contextDrops(netns: string): number {
   const netlink = inNetns(netns, () => new Netlink(NETLINK_NETFILTER));
   let packets = 0;
-  const body = Buffer.concat([
-    Buffer.from([NFPROTO_INET, 0, 0, 0]),
-    textAttribute(RULE_TABLE, natTable.table),
-    textAttribute(RULE_CHAIN, 'leaving'),
-  ]);
   try {
-    netlink.dump(GET_RULE, body, (_type, data, at, end) => {
-      packets += counted(data, at + HEADER_BYTES, end);
-    });
+    for (const [table, chain] of COUNTING) {
+      const body = Buffer.concat([
+        Buffer.from([NFPROTO_INET, 0, 0, 0]),
+        textAttribute(RULE_TABLE, table),
+        textAttribute(RULE_CHAIN, chain),
+      ]);
+      netlink.dump(GET_RULE, body, (_type, data, at, end) => {
+        packets += counted(data, at + HEADER_BYTES, end);
+      });
+    }
   } finally {
     netlink.close();
   }

@@ -1,6 +1,7 @@
 /**
- * Whether a tracked session is one that the present NAT plan would make, or has outlived a plan that is gone: a session
- * keeps its translation for as long as it talks, whatever the rules say by then. Pure.
+ * Whether a tracked session is one that the present plan would make, or has outlived a plan that is gone: a session
+ * keeps its translation for as long as it talks, whatever the rules say by then. With whom a tenant talks by `fwd`, and so as
+ * it is, the routes decide, those that BGP has learned too. Pure.
  *
  * What cannot be told is taken for right where it harms nobody else: which of several external addresses a host would get,
  * and whether a session from outside came by a binding of another one.
@@ -9,6 +10,7 @@ import { IPS, PROTOCOL, type Session } from '../linux/conntrack-messages.ts';
 import { addressFamily, contains } from '../policy/address.ts';
 import type { ExternalAddressPlan, NatPlan, PortMappingPlan } from '../policy/plan.ts';
 import { PrefixSet } from '../policy/prefix-set.ts';
+import type { RulesetPlan } from './ruleset.ts';
 import { isDestinationTranslated, isSourceTranslated } from './translation.ts';
 
 /** What a block of ports divides up: TCP and UDP ports, and identifiers of ICMP queries. */
@@ -24,6 +26,9 @@ const ESP = 50;
 
 const portKey = (protocol: string, address: string, port: number): string => `${protocol} ${port} ${address}`;
 
+/** Whether what is for an address leaves by `fwd`. */
+export type ByNetwork = (address: string) => boolean;
+
 export class Coverage {
   readonly #plan: NatPlan | undefined;
   /** The context's own inside addresses. */
@@ -36,11 +41,13 @@ export class Coverage {
   /** Of each external address; with undefined, everybody. */
   readonly #peers: ReadonlyMap<string, ReadonlySet<string | undefined>>;
   readonly #sites: PrefixSet;
+  readonly #forwarded: PrefixSet;
 
-  /** `own`: addresses of the context towards the tenant. */
-  constructor(plan: NatPlan | undefined, own: ReadonlySet<string>) {
+  /** `own`: addresses of the context towards the tenant, and of `fwd`. */
+  constructor({ nat: plan, forwarding }: RulesetPlan, own: ReadonlySet<string>) {
     this.#plan = plan;
     this.#own = own;
+    this.#forwarded = new PrefixSet(forwarding?.advertise);
     this.#externals = new Map(plan?.externalAddresses.map((external) => [external.address, external]));
     this.#internalOf = new Map(plan?.oneToOne.map(({ external, internal }) => [external, internal]));
     this.#externalOf = new Map(plan?.oneToOne.map(({ external, internal }) => [internal, external]));
@@ -54,12 +61,14 @@ export class Coverage {
     );
   }
 
-  covers(session: Session): boolean {
+  covers(session: Session, isByNetwork: ByNetwork): boolean {
     const isSource = isSourceTranslated(session);
     const isDestination = isDestinationTranslated(session);
-    if (!isSource && !isDestination) return this.#coversUntranslated(session);
+    if (!isSource && !isDestination) return this.#coversUntranslated(session, isByNetwork);
     // Begun before there was a tunnel: nothing of it reaches the site any more.
     if (isSource && this.#sites.has(session.reply.source)) return false;
+    // Nor, by `fwd`, its remote.
+    if (isByNetwork(isSource ? session.reply.source : session.original.source)) return false;
     return (!isSource || this.#coversSource(session)) && (!isDestination || this.#coversDestination(session));
   }
 
@@ -91,8 +100,8 @@ export class Coverage {
     return (isExpected || isBound) && this.#owns(external, protocol, port);
   }
 
-  /** What the context itself says and hears, what is with a site, and what is routed as it is. */
-  #coversUntranslated({ protocol, original }: Session): boolean {
+  /** What the context itself says and hears, what is with a site, and what is routed or forwarded as it is. */
+  #coversUntranslated({ protocol, original }: Session, isByNetwork: ByNetwork): boolean {
     const { source, sourcePort, destination, destinationPort } = original;
     if (this.#externals.has(source) && isIpsec(protocol, sourcePort))
       return this.#isPeer(source, destination);
@@ -105,9 +114,15 @@ export class Coverage {
       this.#answers(destination, protocol, destinationPort) ||
       this.#sites.has(source) ||
       this.#sites.has(destination) ||
-      this.#isRouted(source) ||
-      this.#isRouted(destination)
+      this.#passes(source, destination, isByNetwork) ||
+      this.#passes(destination, source, isByNetwork)
     );
+  }
+
+  /** As it is, between a host inside and a remote. */
+  #passes(internal: string, remote: string, isByNetwork: ByNetwork): boolean {
+    if (!this.#isRouted(internal) && !this.#forwarded.has(internal)) return false;
+    return isByNetwork(remote) ? this.#forwarded.has(internal) : this.#isRouted(internal);
   }
 
   #isPeer(local: string, remote: string): boolean {

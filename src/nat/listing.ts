@@ -55,7 +55,7 @@ function words(part: Part): string {
 }
 
 const OF_PREFIXES: ReadonlySet<string> = new Set([
-  ...['routed', 'mappings', 'mappings6', 'peers', 'peers6', 'sites', 'sites6'],
+  ...['routed', 'mappings', 'mappings6', 'peers', 'peers6', 'sites', 'sites6', 'forwarded', 'forwarded6'],
 ]);
 
 /** In sets of prefixes, one that is a single address is listed without its length. */
@@ -185,6 +185,8 @@ function memberName(set: ElementSet): string {
   if (set.startsWith('mappings')) return 'mapping';
   if (set.startsWith('peers')) return 'IKE peer';
   if (set.startsWith('sites')) return 'prefix behind tunnels';
+  if (set.startsWith('forwarded')) return 'forwarded prefix';
+  if (set.startsWith('bgp_peers')) return 'BGP peer';
   return set === 'routed' ? 'routed prefix' : 'one-to-one translation';
 }
 

@@ -4,7 +4,6 @@
  */
 import { inNetns } from '../linux/netns.ts';
 import { nftGeneration, nftList, nftScript } from '../linux/nftables.ts';
-import type { NatPlan } from '../policy/plan.ts';
 import {
   hasSkeleton,
   type Listed,
@@ -20,6 +19,7 @@ import {
   natChanges,
   natState,
   natTable,
+  type RulesetPlan,
   skeletonScript,
 } from './ruleset.ts';
 import { type PolicyTable, policyTables, wantedTables } from './tables.ts';
@@ -38,8 +38,8 @@ export interface NatRules {
   tables: WholeTables<PolicyTable>;
 }
 
-/** What there should be, for links of these MTUs. Without a plan nothing is let through. Not to be called within inNetns(). */
-export function natRules(rdid: string, plan: NatPlan | undefined, mtu: ContextMtu): NatRules {
+/** What there should be, for links of these MTUs. Without NAT and forwarding nothing is let through. Not to be called within inNetns(). */
+export function natRules(rdid: string, plan: RulesetPlan, mtu: ContextMtu): NatRules {
   const state = natState(rdid, plan, mtu);
   return { state, listing: wantedListing(state), tables: wholeTables(wantedTables(rdid, plan)) };
 }

@@ -1,12 +1,13 @@
 /**
- * NAT policy of one routing domain as an nftables ruleset: the table `hnvgw`. Pure: what comes out depends only on the plan
- * and the MTUs. What few domains ask for has tables of its own beside it (tables.ts), so that it costs nobody else.
+ * What a routing context lets pass and translates, as an nftables ruleset: the table `hnvgw`. Pure: what comes out depends only on
+ * the plan and the MTUs. What few domains ask for has tables of its own beside it (tables.ts), so that it costs nobody else.
  *
  * The ruleset fails closed. The chain `leaving`, behind source NAT, has policy drop: to the uplink it lets what was
  * translated, what the context says under an external address of its own, and prefixes that are routed; to the tenant, what
  * answers a tenant, what came by destination NAT or out of a tunnel, and what is for a routed prefix; into tunnels, all but
  * what comes from the uplink and answers nobody there. What is for a site goes nowhere else than into its tunnel, whatever the
- * routes say. One chain there instead of one in the
+ * routes say. What comes or leaves by `fwd` has chains of its own and passes none of NAT's rules: it goes between there and the
+ * tenant, as it is, for the prefixes of forwarding alone. One chain there instead of one in the
  * forward hook and another one behind NAT: each costs every packet a traversal. One table of family `inet` holds both
  * families, with a set and a map for each, because a set has one type of address.
  *
@@ -14,9 +15,9 @@
  * way to say a map to address and port (nft 1.0.6, Debian 12). All that is put into it was made canonical by `policy/`.
  */
 import { addressFamily } from '../policy/address.ts';
-import type { NatPlan } from '../policy/plan.ts';
+import type { BgpPlan, ForwardingPlan, NatPlan } from '../policy/plan.ts';
 import { outermost } from '../policy/prefix-set.ts';
-import { type Family, familiesOf, NFT } from './families.ts';
+import { familiesOf, NFT } from './families.ts';
 import { isLooped } from './looped.ts';
 import { shareRules } from './sharing.ts';
 
@@ -26,6 +27,8 @@ export const natTable = { family: 'inet', table: 'hnvgw' } as const;
 export const tenantLink = 'hnv';
 export const externalLink = 'ext';
 export const tunnelLink = 'ipsec0';
+/** Towards the network that the context is on without NAT; there when the domain has forwarding. */
+export const forwardingLink = 'fwd';
 
 /** Where what is the tenant's comes from: its hosts, and those of its sites. All else is the context's own. */
 export const INSIDE = `{ "${tenantLink}", "${tunnelLink}" }`;
@@ -41,18 +44,27 @@ export interface ContextMtu {
   tenant: number;
   /** Of `ext`. */
   external: number;
+  /** Of `fwd`. */
+  forwarding?: number;
+}
+
+/** What of a domain's plan the rules are made of. */
+export interface RulesetPlan {
+  nat: NatPlan | undefined;
+  forwarding?: ForwardingPlan | undefined;
+  bgp?: BgpPlan | undefined;
 }
 
 /** Sets and maps with what the policy says: names in nft's words to values, which are empty in sets. */
 const ELEMENTS = [
   ...['external', 'external6', 'mappings', 'mappings6', 'inside', 'inside6', 'outside', 'outside6', 'routed'],
-  ...['peers', 'peers6', 'sites', 'sites6'],
+  ...['peers', 'peers6', 'sites', 'sites6', 'forwarded', 'forwarded6', 'bgp_peers', 'bgp_peers6'],
 ] as const;
 export type ElementSet = (typeof ELEMENTS)[number];
 export const elementSets: readonly ElementSet[] = ELEMENTS;
 
 /** Chains whose rules are the policy's. */
-const CHAINS = ['reverse_path', 'hairpin', 'shared', 'segments', 'outward'] as const;
+const CHAINS = [...['reverse_path', 'hairpin', 'shared', 'segments', 'network_segments', 'outward']] as const;
 export type PolicyChain = (typeof CHAINS)[number];
 export const policyChains: readonly PolicyChain[] = CHAINS;
 
@@ -64,11 +76,15 @@ export interface NatState {
 
 /**
  * What the table of a domain should hold. `rdid` seeds the choice among several external addresses, so that a restart
- * or another node chooses the same. Without a plan nothing is translated, and so nothing passes.
+ * or another node chooses the same. Without NAT nothing is translated, and without forwarding too, nothing passes.
  */
-export function natState(rdid: string, plan: NatPlan | undefined, mtu: ContextMtu): NatState {
+export function natState(
+  rdid: string,
+  { nat: plan, forwarding, bgp }: RulesetPlan,
+  mtu: ContextMtu,
+): NatState {
   const elements = new Map<ElementSet, Map<string, string>>(ELEMENTS.map((name) => [name, new Map()]));
-  type Set = 'external' | 'mappings' | 'inside' | 'outside' | 'peers' | 'sites';
+  type Set = 'external' | 'mappings' | 'inside' | 'outside' | 'peers' | 'sites' | 'forwarded' | 'bgp_peers';
   const put = (set: Set, of: string, key: string, value = '') =>
     elements.get(addressFamily(of) === 4 ? set : `${set}6`)?.set(key, value);
   for (const { address } of plan?.externalAddresses ?? []) put('external', address, address);
@@ -87,13 +103,16 @@ export function natState(rdid: string, plan: NatPlan | undefined, mtu: ContextMt
   // The kernel's set takes none within another.
   const sites = outermost(plan?.sitePrefixes ?? []);
   for (const prefix of sites) put('sites', prefix, prefix);
+  for (const prefix of forwarding?.advertise ?? []) put('forwarded', prefix, prefix);
+  for (const { address } of bgp?.peers ?? []) put('bgp_peers', address, address);
   return {
     elements,
     chains: new Map([
       ['reverse_path', [reversePathRule(plan)]],
       ['hairpin', plan?.hairpinning === 'local' ? HAIRPIN_RULES : []],
       ['shared', familiesOf(plan).flatMap((family) => shareRules(rdid, plan, family))],
-      ['segments', ([4, 6] as const).map((family) => segmentRule(family, mtu))],
+      ['segments', [...(forwarding === undefined ? [] : NETWORK_FIRST), ...segmentRules(mtu, mtu.external)]],
+      ['network_segments', forwarding === undefined ? [] : segmentRules(mtu, mtu.forwarding)],
       ['outward', outwardRules(sites)],
     ]),
   };
@@ -112,7 +131,7 @@ function peersOf(plan: NatPlan | undefined): Map<string, string[]> {
   );
 }
 
-/** What leaves by the uplink: all but what is for a site. */
+/** What leaves by the uplink, or by `fwd`: all but what is for a site. */
 function outwardRules(sites: readonly string[]): string[] {
   const families = ([4, 6] as const).filter((family) => sites.some((site) => addressFamily(site) === family));
   return [
@@ -135,10 +154,17 @@ function reversePathRule(plan: NatPlan | undefined): string {
  * then depends on ICMP to find the tunnel's MTU. The sizes are constants because nft's `rt mtu` finds the tenant's link by
  * the packet's source, which behind source NAT is an address of the context itself. A smaller size stays as it is.
  */
-function segmentRule(family: Family, mtu: ContextMtu): string {
-  const size = Math.min(mtu.tenant, mtu.external) - TCP_HEADERS[family];
-  return `meta nfproto ${NFT[family].nfproto} tcp option maxseg size set ${size}`;
+function segmentRules({ tenant }: ContextMtu, other = tenant): string[] {
+  return ([4, 6] as const).map((family) => {
+    const size = Math.min(tenant, other) - TCP_HEADERS[family];
+    return `meta nfproto ${NFT[family].nfproto} tcp option maxseg size set ${size}`;
+  });
 }
+
+/** What goes by `fwd` does not have to fit into `ext`. */
+const NETWORK_FIRST = ['iifname', 'oifname'].map(
+  (side) => `${side} "${forwardingLink}" goto network_segments`,
+);
 
 /**
  * A tenant's host that asks for an external address of its own domain. Who will be seen to ask is another one of these
@@ -162,7 +188,12 @@ const HAIRPIN_RULES = [
  * ICMP errors of the context itself are `related`, even those about the first packet of a conversation (traceroute): the
  * kernel gives them the conversation of the packet that they are about.
  *
- * Neighbours are permanent, so that no neighbour discovery comes in or goes out. Multicast listener reports, which the
+ * The chains `from_network` and `to_network` hold every packet of `fwd` against the prefixes, of sessions that stand too. A session
+ * that is translated is NAT's, and has no way there: should routes lead it there, it must end and begin again (covered.ts). Whether a
+ * source may come by `fwd` is decided before (reverse-path.ts). External addresses are none of the context's there.
+ *
+ * Neighbours of the other links are permanent, so that only `fwd` has neighbour discovery, what the kernel says of that
+ * itself bears the link as the one that it came by, too. Multicast listener reports, which the
  * kernel makes on every link with IPv6, end in `leaving`, and are not counted: nothing else goes to a group of the link,
  * for the kernel forwards none of that.
  */
@@ -213,15 +244,34 @@ const SKELETON = `
     type ipv6_addr
     flags interval
   }
+  set forwarded {
+    type ipv4_addr
+    flags interval
+  }
+  set forwarded6 {
+    type ipv6_addr
+    flags interval
+  }
+  set bgp_peers {
+    type ipv4_addr
+  }
+  set bgp_peers6 {
+    type ipv6_addr
+  }
   chain reverse_path {
   }
   chain hairpin {
   }
   chain shared {
   }
+  chain network_segments {
+  }
   chain segments {
   }
   chain outward {
+  }
+  chain refused {
+    counter drop
   }
   chain ipsec_received {
     udp dport { 500, 4500 } accept
@@ -252,6 +302,7 @@ const SKELETON = `
   chain destination {
     type nat hook prerouting priority dstnat; policy accept;
     iifname "${externalLink}" goto arriving
+    iifname "${forwardingLink}" accept
     ip6 saddr @external6 drop
     ip daddr @external goto hairpin
     ip6 daddr @external6 goto hairpin
@@ -265,26 +316,64 @@ const SKELETON = `
   }
   chain source {
     type nat hook postrouting priority srcnat; policy accept;
+    iifname "${forwardingLink}" accept
     oifname "${externalLink}" goto translation
-    iifname "${tenantLink}" ct status dnat goto translation
+    iifname "${tenantLink}" oifname != "${forwardingLink}" ct status dnat goto translation
+  }
+  chain bgp_received {
+    tcp dport 179 accept
+    udp dport { 3784, 4784 } accept
+  }
+  chain network_received {
+    icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept
+    ip6 daddr ff00::/8 drop
+    fib daddr . iif type != local goto refused
+    ct state established,related accept
+    icmp type echo-request accept
+    icmpv6 type echo-request accept
+    ip saddr @bgp_peers jump bgp_received
+    ip6 saddr @bgp_peers6 jump bgp_received
+    goto refused
   }
   chain input {
     type filter hook input priority filter; policy drop;
+    iifname "${forwardingLink}" goto network_received
     ct state established,related accept
     icmp type echo-request accept
     icmpv6 type echo-request accept
     iifname "${externalLink}" ip daddr . ip saddr @peers goto ipsec_received
     iifname "${externalLink}" ip6 daddr . ip6 saddr @peers6 goto ipsec_received
+    iifname "${tunnelLink}" ip saddr @bgp_peers goto bgp_received
+    iifname "${tunnelLink}" ip6 saddr @bgp_peers6 goto bgp_received
+  }
+  chain from_network {
+    ct status snat,dnat goto refused
+    oifname "${tenantLink}" ip daddr @forwarded accept
+    oifname "${tenantLink}" ip6 daddr @forwarded6 accept
+    goto refused
+  }
+  chain to_network {
+    ct status snat,dnat goto refused
+    iifname "${tenantLink}" ip saddr @forwarded jump outward
+    iifname "${tenantLink}" ip6 saddr @forwarded6 jump outward
+    icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } fib saddr . oif type local accept
+    ip6 daddr ff02::/16 drop
+    iifname { "${tenantLink}", "${tunnelLink}", "${externalLink}", "${forwardingLink}" } goto refused
+    udp sport { 500, 4500 } goto refused
+    fib saddr . oif type local jump outward
+    goto refused
   }
   chain leaving {
     type filter hook postrouting priority 300; policy drop;
     tcp flags syn / syn,rst jump segments
-    oifname "${externalLink}" ct status snat,dnat jump outward
+    oifname "${externalLink}" iifname != "${forwardingLink}" ct status snat,dnat jump outward
+    oifname "${tenantLink}" iifname != "${forwardingLink}" ct state established,related accept
+    oifname "${forwardingLink}" goto to_network
+    iifname "${forwardingLink}" goto from_network
     oifname "${externalLink}" iifname != ${INSIDE} ip saddr @external jump outward
     oifname "${externalLink}" iifname != ${INSIDE} ip6 saddr @external6 jump outward
-    oifname "${tenantLink}" ct state established,related accept
-    oifname "${tenantLink}" ct status dnat accept
     oifname "${externalLink}" ip6 saddr @routed jump outward
+    oifname "${tenantLink}" ct status dnat accept
     oifname "${tenantLink}" ip6 daddr @routed accept
     oifname "lo" accept
     ip6 daddr ff02::/16 drop
@@ -292,7 +381,7 @@ const SKELETON = `
     oifname "${tunnelLink}" iifname != "${externalLink}" accept
     oifname "${tenantLink}" iifname "${tunnelLink}" accept
     oifname "${externalLink}" rt ipsec exists accept
-    counter drop
+    goto refused
   }
 `;
 

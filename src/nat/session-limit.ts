@@ -7,10 +7,11 @@
  * buckets are full before others, 97 to 99 % of it are reached. A small limit has one bucket, and is exact.
  *
  * It sees the first packet of what is forwarded, behind destination NAT: what comes in and is nobody's takes no place, nor does
- * what the context says itself: a tenant that has reached its limit keeps its tunnels.
+ * what the context says itself: a tenant that has reached its limit keeps its tunnels, and
+ * its BGP. What goes by `fwd` takes none either.
  */
 import type { NatPlan } from '../policy/plan.ts';
-import { externalLink, INSIDE } from './ruleset.ts';
+import { externalLink, forwardingLink, tenantLink, tunnelLink } from './ruleset.ts';
 
 /** Sessions in a bucket, at most. */
 const BUCKET = 250;
@@ -44,7 +45,8 @@ export function limitTable({ maxSessions }: NatPlan): string | undefined {
   }
   chain forwarded {
     type nat hook postrouting priority 90; policy accept;
-    oifname "${externalLink}" iifname != ${INSIDE} accept
+    iifname != { "${tenantLink}", "${tunnelLink}", "${externalLink}" } accept
+    oifname "${forwardingLink}" accept
     meta mark set ${bucket}
     meta mark @closed counter name "refused_sessions" drop
     add @buckets { meta mark ct count over ${Math.floor(maxSessions / buckets)} } add @closed { meta mark } counter name "refused_sessions" drop
@@ -59,6 +61,9 @@ export function limitTable({ maxSessions }: NatPlan): string | undefined {
     type nat hook input priority 90; policy accept;
     udp dport { 500, 4500 } goto peers
     meta l4proto esp goto peers
+    tcp dport 179 accept
+    udp dport { 3784, 4784 } accept
+    iifname "${forwardingLink}" accept
     meta mark set ${OWN_BUCKET}
     add @buckets { meta mark ct count over ${OWN_SESSIONS} } counter name "refused_sessions" drop
     meta mark set 0

@@ -68,6 +68,11 @@ export function entryOwner(domain: DomainState, map: DomainMap, key: string, val
     case 'external_ranges':
     case 'translations':
       return { kind: 'nat' };
+    case 'forwarded':
+    case 'segment_ports':
+    case 'segment_addresses':
+    case 'segments':
+      return { kind: 'forwarding' };
     case 'peers':
       return { kind: 'siteConnection' };
     case 'port_addresses':

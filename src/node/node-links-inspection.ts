@@ -1,6 +1,5 @@
 /** Looks whether the kernel still has what NodeLinks has made of the node's own interfaces; changes nothing. */
 import type { EncapCore } from '../encap/core.ts';
-import { encodeInterfaceKey } from '../encap/layout.generated.ts';
 import { linkName } from '../linux/links.ts';
 import { RouteNetlink } from '../linux/rtnetlink.ts';
 import type { Finding } from './drift.ts';
@@ -9,7 +8,7 @@ import type { GroupMembership } from './provider-groups.ts';
 import { inspectOwnLink, type OwnLink } from './provider-links.ts';
 import { inspectRoutes, type Route } from './provider-routes.ts';
 import type { ProviderTables, TaggedLink } from './provider-tables.ts';
-import { uplinkAddresses } from './uplink-addresses.ts';
+import type { Uplinks } from './uplinks.ts';
 
 /** What of the node's own links is otherwise than it was made. */
 export interface LinkFindings {
@@ -35,11 +34,10 @@ export interface MadeLinks {
   touched: ReadonlySet<string>;
   /** Whether the programs are on their interfaces; before that, those of an earlier process may be. */
   isAttached: boolean;
-  /** With its entry of the map `uplinks`, and the addresses that are no tenant's. */
-  uplink: { ifindex: number; entry: Uint8Array; addresses: ReadonlyMap<string, string> } | undefined;
+  uplinks: Uplinks;
 }
 
-type Core = Pick<EncapCore, 'map' | 'isAttached'>;
+type Core = Pick<EncapCore, 'isAttached'>;
 
 /** Provider addresses that have a place, with it and the link of their own, where they have one. */
 function placed({ carriers, ownLinks }: MadeLinks): [string, Carrier, OwnLink | undefined][] {
@@ -66,15 +64,11 @@ export function inspectLinks(core: Core, tables: ProviderTables, made: MadeLinks
     for (const { id, text } of inspectRoutes(reading, routes, present, touched))
       findings.push(id === undefined ? { text } : { kind: 'providerRoute', id, text });
   });
-  if (made.uplink !== undefined && hasOtherAddresses(made.uplink)) isStale = true;
-  findings.push(...tableFindings(core, tables, made));
+  const outside = made.uplinks.inspect();
+  findings.push(...outside.texts.map((text) => ({ text })));
+  findings.push(...tableFindings(tables, made));
   if (made.isAttached) findings.push(...programFindings(core, made));
-  return { findings, isStale };
-}
-
-function hasOtherAddresses({ ifindex, addresses }: NonNullable<MadeLinks['uplink']>): boolean {
-  const now = uplinkAddresses(ifindex);
-  return now.size !== addresses.size || [...now].some(([address, whose]) => addresses.get(address) !== whose);
+  return { findings, isStale: isStale || outside.isStale };
 }
 
 /** Gone links of provider addresses are told by themselves. */
@@ -91,7 +85,7 @@ function missingGroups(reading: RouteNetlink, { members, carriers }: MadeLinks):
   });
 }
 
-function tableFindings(core: Core, tables: ProviderTables, made: MadeLinks): Finding[] {
+function tableFindings(tables: ProviderTables, made: MadeLinks): Finding[] {
   const wanted = new Map(made.joined);
   const tags: TaggedLink[] = [];
   for (const [address, { place, inbound }, own] of placed(made)) {
@@ -101,22 +95,16 @@ function tableFindings(core: Core, tables: ProviderTables, made: MadeLinks): Fin
       tags.push({ ifindex: place.ifindex, parentIfindex, vlanId: own.vlanId });
   }
   const texts = tables.differences(wanted, tags);
-  if (made.uplink !== undefined) {
-    const value = core.map('uplinks').lookup(encodeInterfaceKey({ ifindex: made.uplink.ifindex }));
-    if (value === undefined || !Buffer.from(value).equals(made.uplink.entry))
-      texts.push('the map uplinks had another entry for the uplink, or none');
-  }
   return texts.map((text) => ({ text }));
 }
 
 function programFindings(core: Core, made: MadeLinks): Finding[] {
   const findings: Finding[] = [];
-  const check = (place: 'provider' | 'vlan' | 'tag' | 'uplink', ifindex: number): void => {
+  const check = (place: 'provider' | 'vlan' | 'tag', ifindex: number): void => {
     const name = linkName(ifindex);
     if (name !== undefined && !core.isAttached(place, ifindex))
       findings.push({ text: `${name}: the program ${place} was missing` });
   };
-  if (made.uplink !== undefined) check('uplink', made.uplink.ifindex);
   const links = placed(made);
   for (const [, { inbound }] of links) for (const [ifindex, place] of inbound) check(place, ifindex);
   for (const [, { place }, own] of links) if (own?.vlanId !== undefined) check('tag', place.ifindex);

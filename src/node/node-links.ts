@@ -1,14 +1,12 @@
 /**
- * The node's own interfaces: which of them carry provider addresses, and the uplink. Owns the maps `providers`, `vlans` and
- * `uplinks`, the programs on those interfaces, the links of provider addresses that have one of their own, the provider
+ * The node's own interfaces: which of them carry provider addresses, and which lead outside (uplinks.ts). Owns the maps
+ * `providers` and `vlans`, the programs on those interfaces, the links of provider addresses that have one of their own, the provider
  * routes and the multicast groups of provider links. Interfaces themselves are the operator's and are not changed.
  */
 import type { EncapCore } from '../encap/core.ts';
-import { encodeInterfaceKey, encodeUplink } from '../encap/layout.generated.ts';
 import { HnvError } from '../errors.ts';
 import { ip, ipBatch } from '../linux/iproute2.ts';
 import { linkName } from '../linux/links.ts';
-import { macBytes } from '../policy/address.ts';
 import type { ProviderAddress, ProviderRoute } from '../policy/resources.ts';
 import { type Interface, readInterfaces } from './interfaces.ts';
 import { joinCommands } from './multicast-joins.ts';
@@ -25,24 +23,17 @@ import type { GroupMembership } from './provider-groups.ts';
 import { applyOwnLink, type OwnLink, orphanLinks, ownLink } from './provider-links.ts';
 import { applyRoutes, type Route, wantedRoutes } from './provider-routes.ts';
 import { ProviderTables } from './provider-tables.ts';
-import { uplinkAddresses } from './uplink-addresses.ts';
-
-export interface UplinkPlace {
-  ifindex: number;
-  mtu: number;
-}
+import { Uplinks } from './uplinks.ts';
 
 /** What of the encap core is used here. */
 export type LinkCore = Pick<EncapCore, 'map' | 'attach' | 'detach' | 'detachTag' | 'isAttached'>;
 
 export class NodeLinks {
+  /** Interfaces to the outside. */
+  readonly uplinks: Uplinks;
   readonly #core: LinkCore;
   readonly #tables: ProviderTables;
   readonly #instance: string;
-  readonly #uplinkName: string | undefined;
-  #uplink: UplinkPlace | undefined;
-  #uplinkMac = '';
-  #uplinkAddresses: ReadonlyMap<string, string> = new Map();
   /** Links of the node's own, by provider address. */
   #ownLinks: ReadonlyMap<string, OwnLink> = new Map();
   /** By id of the provider route. */
@@ -64,36 +55,12 @@ export class NodeLinks {
   /** Names of interfaces that had something of ours in this process's time. */
   readonly #touched = new Set<string>();
 
-  /** @param uplinkName undefined in a role that has none. */
-  constructor(core: LinkCore, instance: string, uplinkName?: string) {
+  /** @param uplinks names, the uplink first; none in a role that has none. */
+  constructor(core: LinkCore, instance: string, uplinks: readonly string[] = []) {
     this.#core = core;
     this.#tables = new ProviderTables((name) => core.map(name));
     this.#instance = instance;
-    this.#uplinkName = uplinkName;
-  }
-
-  /** Finds the uplink, if there is to be one. Throws HNV_CONFIG when the configured interface is not there. */
-  async findUplink(): Promise<void> {
-    if (this.#uplinkName === undefined) return;
-    const link = (await readInterfaces()).get(this.#uplinkName);
-    if (link === undefined)
-      throw new HnvError(
-        'HNV_CONFIG',
-        `uplink.interface: there is no interface ${this.#uplinkName} on this machine.`,
-      );
-    this.#uplink = { ifindex: link.ifindex, mtu: link.mtu };
-    this.#uplinkMac = link.mac;
-    this.#writeUplink();
-  }
-
-  /** Undefined in a role that has none. */
-  get uplink(): UplinkPlace | undefined {
-    return this.#uplink;
-  }
-
-  /** Addresses on the uplink that are no tenant's to have, with whose they are, as the end of a sentence. */
-  get uplinkAddresses(): ReadonlyMap<string, string> {
-    return this.#uplinkAddresses;
+    this.uplinks = new Uplinks(core, instance, uplinks);
   }
 
   /**
@@ -119,13 +86,7 @@ export class NodeLinks {
         const reason = failures.get(address);
         const found: Carrier | Absence =
           reason === undefined
-            ? carrierOf(
-                address,
-                links.get(address)?.name ?? value.interface,
-                value,
-                interfaces,
-                this.#uplinkName,
-              )
+            ? carrierOf(address, links.get(address)?.name ?? value.interface, value, interfaces, this.uplinks)
             : { reason, isPassing: false };
         return [address, found];
       }),
@@ -142,7 +103,8 @@ export class NodeLinks {
     for (const { link } of routesWanted.values()) this.#touched.add(link);
     for (const carrier of this.#carriers.values()) if (!isAbsence(carrier)) this.#touched.add(carrier.name);
     this.#routeFailures = await applyRoutes(routesWanted, this.#touched);
-    this.#writeUplink();
+    this.uplinks.read();
+    await this.uplinks.promiscuous.mend();
     [this.#ownLinks, this.#routes] = [links, routesWanted];
     if (this.#hasGroups) await this.#join();
   }
@@ -153,11 +115,7 @@ export class NodeLinks {
       ...{ carriers: this.#carriers, ownLinks: this.#ownLinks, routes: this.#routes },
       ...{ routeFailures: this.#routeFailures, members: this.#members, joined: this.#joined },
       ...{ touched: this.#touched, isAttached: this.#isAttached },
-      uplink: this.#uplink && {
-        ifindex: this.#uplink.ifindex,
-        entry: this.#uplinkEntry(),
-        addresses: this.#uplinkAddresses,
-      },
+      uplinks: this.uplinks,
     });
   }
 
@@ -177,11 +135,12 @@ export class NodeLinks {
     const wanted = new Map<number, 'provider' | 'vlan'>();
     for (const carrier of this.#carriers.values())
       if (!isAbsence(carrier)) for (const [ifindex, place] of carrier.inbound) wanted.set(ifindex, place);
-    if (this.#uplink !== undefined) this.#core.attach('uplink', this.#uplink.ifindex);
+    this.uplinks.attach();
     for (const [ifindex, place] of wanted) this.#core.attach(place, ifindex);
     for (const ifindex of this.#attached) {
-      const isOurs = wanted.has(ifindex) || ifindex === this.#uplink?.ifindex;
-      if (!isOurs && linkName(ifindex) !== undefined) this.#core.detach(ifindex);
+      const name = linkName(ifindex);
+      const isOurs = wanted.has(ifindex) || (name !== undefined && this.uplinks.has(name));
+      if (!isOurs && name !== undefined) this.#core.detach(ifindex);
     }
     this.#attached = new Set(wanted.keys());
     this.#isAttached = true;
@@ -225,17 +184,6 @@ export class NodeLinks {
     return mtuWarnings(this.#carriers);
   }
 
-  #uplinkEntry(): Uint8Array {
-    return encodeUplink({ mac: macBytes(this.#uplinkMac), pad: new Uint8Array(2) });
-  }
-
-  #writeUplink(): void {
-    if (this.#uplink === undefined) return;
-    const key = encodeInterfaceKey({ ifindex: this.#uplink.ifindex });
-    this.#core.map('uplinks').update(key, this.#uplinkEntry());
-    this.#uplinkAddresses = uplinkAddresses(this.#uplink.ifindex);
-  }
-
   /** The reasons of those that could not be made, by address. */
   async #applyOwnLinks(
     links: ReadonlyMap<string, OwnLink>,
@@ -263,10 +211,10 @@ export class NodeLinks {
   }
 
   #requireNotUplink(name: string): void {
-    if (name === this.#uplinkName)
+    if (this.uplinks.has(name))
       throw new HnvError(
         'HNV_NETNS',
-        `${name} is the uplink; provider and uplink programs cannot share an interface.`,
+        `${name} is an uplink; provider and uplink programs cannot share an interface.`,
       );
   }
 

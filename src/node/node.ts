@@ -9,6 +9,7 @@ import { DropSamples } from '../encap/drop-samples.ts';
 import { DomainTables } from '../encap/tables.ts';
 import { ensureBpffs } from '../linux/bpffs.ts';
 import { probeFeatures, requireFeatures } from '../linux/features.ts';
+import type { NodeSettings } from '../store/memory-state.ts';
 import { openStore } from '../store/sqlite.ts';
 import type { Store } from '../store/store.ts';
 import { programVersion } from '../version.ts';
@@ -33,16 +34,16 @@ export interface NodeParts {
   readonly events: EventSink;
   /** Has a domain taken up again though the store has not changed. */
   readonly again: (rdid: string) => void;
+  /** Resolves when every domain of the store was tried once. */
+  readonly ready: Promise<void>;
 }
 
 export interface RoleDescription {
   readonly name: RoleName;
-  /** The interface that leads to the outside, of a role that has one. */
-  readonly uplink?: string;
   /** Whether every interface of the machine may matter to the role, and not the node's own alone. */
   readonly watchesAllLinks: boolean;
-  /** Whether site connections with broken algorithms are taken. */
-  readonly allowsWeakAlgorithms: boolean;
+  /** The first of its uplinks is the interface that leads to the outside. */
+  readonly settings: NodeSettings;
   readonly create: (parts: NodeParts) => Role;
 }
 
@@ -77,15 +78,15 @@ export async function runNode(config: Config, description: RoleDescription): Pro
 
   const store = await openStore({
     ...{ path: config.store.path, capacity: config.capacity, audit: config.audit },
-    allowsWeakAlgorithms: description.allowsWeakAlgorithms,
+    settings: description.settings,
   });
   const journal = new Journal(store);
   const core = EncapCore.open(config.instance, config.capacity);
   const drops = new DropSamples(core.map('drop_samples'));
-  const links = new NodeLinks(core, config.instance, description.uplink);
-  await links.findUplink();
+  const links = new NodeLinks(core, config.instance, description.settings.uplinks);
+  links.uplinks.find();
   const isOwnLink = (name: string): boolean =>
-    name === description.uplink ||
+    links.uplinks.has(name) ||
     [...store.state.providerAddresses.values()].some((address) => address.interface === name);
   const watch = await LinkWatch.start({
     log,
@@ -96,7 +97,8 @@ export async function runNode(config: Config, description: RoleDescription): Pro
     },
   });
   const again = (rdid: string): void => sequencer.again(rdid);
-  const role = description.create({ store, core, links, watch, log, events: journal, again });
+  const { promise: isReady, resolve: becomeReady } = Promise.withResolvers<void>();
+  const role = description.create({ store, core, links, watch, log, events: journal, again, ready: isReady });
   const tables = new DomainTables((name) => core.map(name));
   const groups = new ProviderGroups((memberships) => links.applyGroups(memberships));
   const reconciler = new Reconciler(tables, role, groups);
@@ -144,6 +146,7 @@ export async function runNode(config: Config, description: RoleDescription): Pro
   links.attach();
   core.discardOtherGenerations();
   ready = true;
+  becomeReady();
   drift.start();
   log.info({ routingDomains: sequencer.counts() }, 'the kernel has what the store says');
 

@@ -15,6 +15,7 @@ import type { DropSamples, SampledDrop } from '../encap/drop-samples.ts';
 import { readStats } from '../encap/stats.ts';
 import type { KernelFeature } from '../linux/features.ts';
 import { linkName } from '../linux/links.ts';
+import { type ResourceKind, singleKinds } from '../policy/resources.ts';
 import type { ResourceKey, Store } from '../store/store.ts';
 import type { Drift } from './drift.ts';
 import type { Journal } from './journal.ts';
@@ -48,12 +49,22 @@ export interface OperationsSources {
 const POLL_MS = 50;
 
 /** Kinds that ask for more than table entries: these alone wait when the role has no context for them (yet). */
-const CONTEXT_KINDS: ReadonlySet<string> = new Set(['gateway', 'nat', 'siteConnection']);
+const CONTEXT_KINDS: ReadonlySet<string> = new Set([...singleKinds, 'siteConnection']);
 
-/** Whether a sentence of the plan's `pending` says why the resource waits: one about a site connection is about no other resource. */
+/** Sentences of a plan's `pending` that are about resources of one kind alone. */
+const OF_ONE_KIND: readonly (readonly [form: RegExp, kind: ResourceKind])[] = [
+  [/^Site connection (?<id>\S+) waits /, 'siteConnection'],
+  [/^Forwarding (waits|of) /, 'forwarding'],
+  [/^BGP (waits|tells|peer|network) /, 'bgp'],
+];
+
+/** Whether such a sentence says why the resource waits. */
 function concerns(reason: string, { kind, id }: ResourceKey): boolean {
-  const [, name] = /^Site connection (\S+) waits /.exec(reason) ?? [];
-  return name === undefined || (kind === 'siteConnection' && id === name);
+  for (const [form, one] of OF_ONE_KIND) {
+    const found = form.exec(reason);
+    if (found !== null) return kind === one && (found.groups === undefined || found.groups.id === id);
+  }
+  return true;
 }
 
 /** Of the store's file, and of what SQLite has not moved into it yet. */
@@ -114,11 +125,11 @@ export function nodeOperations(from: OperationsSources): Operations {
 
   /** What of a domain asks for more than table entries. */
   function contextParts(rdid: string): ResourceKey[] {
-    const { gateway, nat, siteConnections = new Map<string, never>() } = store.state.domains.get(rdid) ?? {};
+    const domain = store.state.domains.get(rdid);
+    if (domain === undefined) return [];
     return [
-      ...(gateway === undefined ? [] : [{ kind: 'gateway', rdid } as const]),
-      ...(nat === undefined ? [] : [{ kind: 'nat', rdid } as const]),
-      ...[...siteConnections.keys()].map((id) => ({ kind: 'siteConnection', rdid, id }) as const),
+      ...singleKinds.filter((kind) => domain[kind] !== undefined).map((kind) => ({ kind, rdid })),
+      ...[...domain.siteConnections.keys()].map((id) => ({ kind: 'siteConnection', rdid, id }) as const),
     ];
   }
 
@@ -217,6 +228,9 @@ export function nodeOperations(from: OperationsSources): Operations {
     natSessions: (rdid, filter) => role.natSessions(rdid, filter),
     siteConnections: (rdid) => role.siteConnections(rdid),
     siteConnection: (rdid, name) => role.siteConnection(rdid, name),
+    bgp: (rdid) => role.bgp(rdid),
+    bgpRoutes: (rdid) => role.bgpRoutes(rdid),
+    uplinkBgp: () => role.uplinkBgp(),
     domainCounters(rdid: string): DomainCounters {
       const handle = store.state.domains.get(rdid)?.handle;
       if (handle === undefined) throw new Error(`no such domain: ${rdid}`);

@@ -47,13 +47,13 @@ export function carrierOf(
   name: string,
   value: ProviderAddress,
   interfaces: ReadonlyMap<string, Interface>,
-  uplink: string | undefined,
+  uplinks: { has(name: string): boolean },
 ): Carrier | Absence {
   const failed = (reason: string): Absence => ({ reason, isPassing: false });
   const link = interfaces.get(name);
   if (link === undefined) return failed(`There is no interface ${name} on this machine.`);
-  if (name === uplink)
-    return failed(`${name} is the uplink; provider and uplink programs cannot share an interface.`);
+  if (uplinks.has(name))
+    return failed(`${name} is an uplink; provider and uplink programs cannot share an interface.`);
   const found = link.addresses.find((one) => one.address === address);
   if (found === undefined) return failed(`The interface ${name} does not have the address ${address}.`);
   if (found.detection === 'failed')

@@ -1,5 +1,7 @@
 /** What a node does beside the encap core: the one thing in which a gateway and a host differ. */
 import type {
+  BgpRoute,
+  BgpState,
   LearningCounts,
   NatSession,
   NatSessionFilter,
@@ -85,6 +87,15 @@ export interface Role {
 
   /** As Operations.siteConnection(). */
   siteConnection(rdid: string, name: string): Promise<SiteConnectionLive | undefined>;
+
+  /** As Operations.bgp(). */
+  bgp(rdid: string): BgpState | undefined;
+
+  /** As Operations.bgpRoutes(). */
+  bgpRoutes(rdid: string): AsyncIterable<BgpRoute[]> | undefined;
+
+  /** As Operations.uplinkBgp(); undefined for a role without an uplink. */
+  uplinkBgp(): BgpState | undefined;
 
   /** What became of learned addresses; undefined for a role that learns none. */
   learningCounts(): LearningCounts | undefined;

@@ -11,7 +11,9 @@ export function uplinkAddresses(ifindex: number): Map<string, string> {
   return RouteNetlink.use((reading) => {
     const nextHops = reading
       .routes()
-      .flatMap(({ gateway, ifindex: over }) => (gateway !== undefined && over === ifindex ? gateway : []));
+      .flatMap(({ gateway, ifindex: over, hops = [{ gateway, ifindex: over }] }) =>
+        hops.flatMap((hop) => (hop.gateway !== undefined && hop.ifindex === ifindex ? hop.gateway : [])),
+      );
     return new Map([
       ...nextHops.map((address) => [address, `the next hop of this node’s routes over ${name}`] as const),
       ...reading

@@ -2,14 +2,10 @@
  * A routing context as the gateway makes it, between two real stacks: a tenant's and one outside. What the eBPF programs do on
  * the root sides of its links, plain links do here. The test's process must be in a namespace of its own (own-namespace.ts).
  */
+
+import { contextCommands, ruleCommands } from '../../src/gateway/context-commands.ts';
 import { mendSettings, settingsOf } from '../../src/gateway/context-settings.ts';
-import {
-  contextCommands,
-  desiredContext,
-  readInside,
-  readLinks,
-  ruleCommands,
-} from '../../src/gateway/context-state.ts';
+import { desiredContext, readInside, readLinks } from '../../src/gateway/context-state.ts';
 import { Contexts } from '../../src/gateway/contexts.ts';
 import { ipBatch } from '../../src/linux/iproute2.ts';
 import { inNetns } from '../../src/linux/netns.ts';
@@ -17,7 +13,7 @@ import { nftList } from '../../src/linux/nftables.ts';
 import { RouteNetlink } from '../../src/linux/rtnetlink.ts';
 import { endUncoveredSessions } from '../../src/nat/ending.ts';
 import { applyNat, natRules } from '../../src/nat/nat.ts';
-import { natTable } from '../../src/nat/ruleset.ts';
+import { type ContextMtu, natTable, type RulesetPlan } from '../../src/nat/ruleset.ts';
 import type { ContextPlan, NatPlan } from '../../src/policy/plan.ts';
 import { routerMac } from '../../src/policy/router.ts';
 import { type AskOptions, ask, type EchoAnswer, startEcho } from './echo.ts';
@@ -86,7 +82,12 @@ export const REMOTE_PORT = 7;
 export const VM_PORT = 80;
 
 /** MTUs of the context's links. */
-export const MTU = { tenant: 1458, external: 1300 };
+export const MTU = { tenant: 1458, external: 1300, forwarding: 1400 };
+
+type Forwarded = Omit<RulesetPlan, 'nat'>;
+
+const mtuOf = ({ forwarding }: Forwarded): ContextMtu =>
+  forwarding === undefined ? { tenant: MTU.tenant, external: MTU.external } : MTU;
 
 export class ContextLab {
   readonly lab: Lab;
@@ -95,26 +96,38 @@ export class ContextLab {
   readonly outside: Namespace;
   /** Of the context's side of `ext`. */
   readonly mac: string;
+  /** On the network that `fwd` is on, its NIC `eth0`; what it has and serves is the test's. */
+  readonly network: Namespace;
 
-  private constructor(lab: Lab, netns: string, vm: Namespace, outside: Namespace, mac: string) {
+  private constructor(
+    lab: Lab,
+    netns: string,
+    sides: Pick<ContextLab, 'vm' | 'outside' | 'network'>,
+    mac: string,
+  ) {
     this.lab = lab;
     this.netns = netns;
-    this.vm = vm;
-    this.outside = outside;
+    this.vm = sides.vm;
+    this.outside = sides.outside;
+    this.network = sides.network;
     this.mac = mac;
   }
 
-  /** `name` is the lab's; servers of both protocols called `outside` and `vm` listen at all hosts. */
-  static async create(name: string, nat: NatPlan): Promise<ContextLab> {
+  /**
+   * `name` is the lab's; servers of both protocols called `outside` and `vm` listen at all hosts. The link `fwd` is there, and the
+   * other side of it in `network`, with forwarding.
+   */
+  static async create(name: string, nat: NatPlan, more: Forwarded = {}): Promise<ContextLab> {
     const lab = await Lab.create(`${name}${process.pid}`);
     try {
       const contexts = new Contexts(`n${(process.pid % 46656).toString(36)}`);
-      const { netns, tenantPort, externalPort } = contexts.names(RDID);
+      const { netns, tenantPort, externalPort, segmentPort } = contexts.names(RDID);
       lab.onClose(() => contexts.remove(netns));
       const vm = await lab.namespace('vm');
       const outside = await lab.namespace('out');
+      const network = await lab.namespace('net');
       let mac = '';
-      await contexts.apply({ rdid: RDID, plan, nat, mtu: MTU }, ({ externalMac }) => {
+      await contexts.apply({ rdid: RDID, plan, nat, ...more, mtu: mtuOf(more) }, ({ externalMac }) => {
         mac = externalMac;
       });
       // The root sides become the NICs of the two stacks, with the MAC that the context sends to.
@@ -122,7 +135,8 @@ export class ContextLab {
         ipBatch([['link', 'set', link, 'netns', namespace.name, 'name', 'eth0', 'address', routerMac]]);
       await become(vm, tenantPort);
       await become(outside, externalPort);
-      const made = new ContextLab(lab, netns, vm, outside, mac);
+      if (more.forwarding !== undefined) await become(network, segmentPort);
+      const made = new ContextLab(lab, netns, { vm, outside, network }, mac);
       await made.#furnish();
       return made;
     } catch (error) {
@@ -176,25 +190,25 @@ export class ContextLab {
   }
 
   /** Gives the context the rules of another plan, and nothing else of it. */
-  setRules(nat: NatPlan | undefined): void {
-    applyNat(this.netns, natRules(RDID, nat, MTU));
+  setRules(nat: NatPlan | undefined, more: Forwarded = {}): void {
+    applyNat(this.netns, natRules(RDID, { nat, ...more }, mtuOf(more)));
   }
 
   /** Makes the context what another plan says, as Contexts does. */
-  async become(nat: NatPlan | undefined): Promise<void> {
+  async become(nat: NatPlan | undefined, more: Forwarded = {}): Promise<void> {
     const { netns } = this;
-    this.setRules(nat);
-    const want = desiredContext(plan, nat, MTU);
+    this.setRules(nat, more);
+    const want = desiredContext(plan, nat, mtuOf(more), more.forwarding);
     const have = inNetns(netns, () =>
       RouteNetlink.use((reading) => {
         const inside = readLinks(reading);
-        mendSettings(reading, inside, settingsOf(nat));
+        mendSettings(reading, inside, settingsOf(nat, more.forwarding !== undefined));
         return readInside(reading, inside);
       }),
     );
     await ipBatch(contextCommands(have, want), { netns });
     for (const family of [4, 6] as const) await ipBatch(ruleCommands(have, want, family), { netns, family });
-    await endUncoveredSessions(netns, nat);
+    await endUncoveredSessions(netns, { nat, ...more });
   }
 
   /** The first answer; a tenant's first host asks, when nothing else is said. */
@@ -204,12 +218,12 @@ export class ContextLab {
     return answer ?? null;
   }
 
-  /** Packets that the last rule of `leaving` has dropped. */
+  /** Packets that the ruleset has refused. */
   dropped(): number {
     const objects = inNetns(this.netns, () => nftList(natTable)) as {
       rule?: { chain: string; expr: { counter?: { packets: number } }[] };
     }[];
-    const counts = objects.flatMap(({ rule }) => (rule?.chain === 'leaving' ? rule.expr : []));
+    const counts = objects.flatMap(({ rule }) => (rule?.chain === 'refused' ? rule.expr : []));
     return counts.find(({ counter }) => counter !== undefined)?.counter?.packets ?? Number.NaN;
   }
 

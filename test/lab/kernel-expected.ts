@@ -74,7 +74,9 @@ export class ExpectedKernel {
   readonly #facts: NodeFacts;
   readonly #state: DesiredState;
   readonly #carriers = new Map<string, Carrier>();
-  readonly #sections: Sections = { 'provider routes': [], proxies: [], links: [], groups: [], contexts: [] };
+  readonly #sections: Sections = {
+    ...{ 'provider routes': [], proxies: [], links: [], groups: [], contexts: [], promiscuous: [] },
+  };
   readonly #programs = new Set<string>();
 
   /** `state` has the handles that the node gave to its domains. */
@@ -96,7 +98,8 @@ export class ExpectedKernel {
     if (role === 'gateway') {
       const link = this.#link(uplink);
       this.#line('map uplinks', `${word(link.ifindex)} ${hexOf(macBytes(link.address))}0000`);
-      this.#programs.add(`${uplink} ingress hnv_uplink`);
+      for (const name of new Set([uplink, ...this.#state.uplinks]))
+        if (view.links.has(name)) this.#programs.add(`${name} ingress hnv_uplink`);
     }
 
     const heldContexts = new Set<string>();
@@ -113,6 +116,8 @@ export class ExpectedKernel {
       contexts.set(rdid, waits ? 'pending' : 'ready');
       if (plan.context !== undefined && plan.nat?.externalAddresses.some((one) => !isWhole(one)) === true)
         this.#programs.add(`${sorterNames(this.#facts.instance).port} ingress hnv_sorter`);
+      if (plan.forwarding !== undefined && view.links.has(plan.forwarding.uplink))
+        this.#line('promiscuous', plan.forwarding.uplink);
       const isHeld = plan.context !== undefined && !this.#carriers.has(plan.context.providerAddress);
       if (isHeld) {
         heldContexts.add(this.#names(rdid).netns);
@@ -142,7 +147,7 @@ export class ExpectedKernel {
     sections['map shared_addresses'] = sharedAddresses(view.sections['map external_ranges'] ?? []);
     sections.programs = [...this.#programs];
     for (const lines of Object.values(sections)) lines.sort();
-    for (const name of ['groups', 'proxies']) sections[name] = [...new Set(sections[name])];
+    for (const name of ['groups', 'proxies', 'promiscuous']) sections[name] = [...new Set(sections[name])];
     for (const netns of heldContexts) if (view.contexts.includes(netns)) this.#line('contexts', netns);
     sections.contexts?.sort();
     return { sections, heldContexts, contexts, providerAddresses, providerRoutes, ports };
@@ -169,6 +174,8 @@ export class ExpectedKernel {
     if (this.#facts.role === 'gateway')
       return compileDomain(domain, {
         providerAddresses: this.#state.providerAddresses,
+        forwardings: this.#state.forwardings,
+        uplinks: this.#state.uplinks,
         allowsWeakAlgorithms: this.#state.allowsWeakAlgorithms,
         ...{ ports: new Map(), portsByVsid: new Map() },
       });
@@ -219,32 +226,43 @@ export class ExpectedKernel {
     const tunnel = context && this.#tunnel(context.providerAddress);
     if (context === undefined || tunnel === undefined)
       throw new Error('the plan has a context that has a tunnel');
-    const { netns, tenantPort, externalPort } = this.#names(rdid);
+    const { netns, tenantPort, externalPort, segmentPort } = this.#names(rdid);
     const uplink = this.#link(this.#facts.uplink);
     const mtu = tunnel.mtu - OVERHEAD[addressFamily(context.providerAddress)];
     this.#line('contexts', netns);
-    for (const port of [tenantPort, externalPort]) this.#line('links', `${port} veth ${ROOT_MTU} up`);
     this.#programs.add(`${tenantPort} ingress hnv_port`).add(`${externalPort} ingress hnv_context`);
+    const { forwarding } = plan;
+    const segmentUplink = forwarding && this.#link(forwarding.uplink);
+    if (forwarding !== undefined) this.#programs.add(`${segmentPort} ingress hnv_segment`);
+    for (const port of [tenantPort, externalPort, ...(forwarding === undefined ? [] : [segmentPort])])
+      this.#line('links', `${port} veth ${ROOT_MTU} up`);
     const externals = nat?.externalAddresses.map(({ address }) => address) ?? [];
-    const mtus = { tenant: mtu, external: uplink.mtu };
-    const want = desiredContext(context, nat, mtus);
+    const mtus = {
+      ...{ tenant: mtu, external: uplink.mtu },
+      ...(segmentUplink && { forwarding: segmentUplink.mtu }),
+    };
+    const want = desiredContext(context, nat, mtus, forwarding);
     this.#sections[`inside ${netns}`] = [
       ...[...want.up].map((link) => `up ${link}`),
       ...[...want.mtu].map(([link, size]) => `mtu ${link} ${size}`),
-      `mac hnv ${want.tenantMac}`,
+      ...[...want.macs].map(([link, mac]) => `mac ${link} ${mac}`),
       ...[...want.addresses].map((address) => `address ${address}`),
       ...[...want.routes].map((route) => `route ${route}`),
       ...[...want.looped].map((route) => `looped ${route}`),
       ...[...want.neighbours].map((neighbour) => `neighbour ${neighbour}`),
     ];
-    const script = natScript(natRules(rdid, nat, mtus));
+    const script = natScript(natRules(rdid, { ...plan, nat }, mtus));
     this.#sections[`ruleset ${netns}`] = await this.#facts.ruleset(script);
     for (const address of externals)
       if (addressFamily(address) === 6) this.#line('proxies', `${this.#facts.uplink} ${address}`);
+    // A context that is missing shows as other lines that are: here it needs some number.
+    const ifindex = (port: string): number => this.#facts.view.links.get(port)?.ifindex ?? 0;
     return {
-      // A context that is missing shows as other lines that are: here it needs some number.
-      tenantIfindex: this.#facts.view.links.get(tenantPort)?.ifindex ?? 0,
-      externalIfindex: this.#facts.view.links.get(externalPort)?.ifindex ?? 0,
+      tenantIfindex: ifindex(tenantPort),
+      externalIfindex: ifindex(externalPort),
+      ...(segmentUplink && {
+        segment: { ifindex: ifindex(segmentPort), uplinkIfindex: segmentUplink.ifindex },
+      }),
       externalMac: derivedMac(`ext ${rdid}`),
       ...{ tunnel, mtu, uplinkIfindex: uplink.ifindex },
     };

@@ -174,11 +174,12 @@ export async function readRuleset(lab: Lab, netns: string): Promise<{ lines: str
 interface ContextRoute {
   dst: string;
   dev: string;
-
+  protocol?: string;
   table?: string;
   pref?: string;
   gateway?: string;
   prefsrc?: string;
+  nexthops?: { gateway: string; dev: string; weight: number }[];
 }
 
 async function readInside(lab: Lab, netns: string): Promise<{ lines: string[]; identity: unknown }> {
@@ -192,12 +193,19 @@ async function readInside(lab: Lab, netns: string): Promise<{ lines: string[]; i
     if (flags.includes('UP')) lines.push(`up ${ifname}`);
     if (ifname === 'lo') continue;
     lines.push(`mtu ${ifname} ${mtu}`);
-    if (ifname === 'hnv') lines.push(`mac ${ifname} ${address}`);
+    if (ifname !== 'ext') lines.push(`mac ${ifname} ${address}`);
     for (const { local, prefixlen } of addr_info) lines.push(`address ${ifname} ${local}/${prefixlen}`);
   }
-  for (const { dst, dev, table, pref, gateway, prefsrc } of routes as unknown as ContextRoute[]) {
-    // What the kernel keeps in `local` follows from the addresses.
-    if (dev === 'lo' || (table !== 'main' && table !== '200')) continue;
+  for (const route of routes as unknown as ContextRoute[]) {
+    const { dst, protocol, table, pref, prefsrc, nexthops } = route;
+    const dev = nexthops?.[0]?.dev ?? route.dev;
+    const gateway =
+      nexthops
+        ?.map((hop) => hop.gateway)
+        .toSorted()
+        .join(',') ?? route.gateway;
+    // What the kernel keeps in `local` follows from the addresses; what BGP has learned is its peers'.
+    if (dev === 'lo' || (table !== 'main' && table !== '200') || protocol === 'bgp') continue;
     // Only routes of IPv6 have a preference (RFC 4191).
     const [any, length] = pref === undefined ? ['0.0.0.0/0', 32] : ['::/0', 128];
     const destination = dst === 'default' ? any : dst.includes('/') ? dst : `${dst}/${length}`;
@@ -252,6 +260,9 @@ export async function readKernel(node: NodeProcess): Promise<KernelView> {
     contexts: [...contexts],
     'provider routes': routes.map((one) => route(one as unknown as RouteLine)).sort(),
     proxies: (proxies as { dst: string; dev: string }[]).map(({ dst, dev }) => `${dev} ${dst}`).sort(),
+    promiscuous: [...links.values()]
+      .flatMap(({ ifname, flags }) => (flags.includes('PROMISC') ? ifname : []))
+      .sort(),
     links: [...links.values()].flatMap((link) => ownLinkLine(node.instance, link)).sort(),
     groups: [...links.values()]
       .flatMap(({ ifname, addr_info }) =>
@@ -277,7 +288,7 @@ function ownLinkLine(
   instance: string,
   { ifname, link, mtu, address, flags, linkinfo, addr_info }: KernelLink,
 ): string[] {
-  if (!new RegExp(`^${instance}[hxp][a-z2-7]{10}$`).test(ifname)) return [];
+  if (!new RegExp(`^${instance}[hxfp][a-z2-7]{10}$`).test(ifname)) return [];
   const up = flags.includes('UP') ? 'up' : 'down';
   if (!ifname.startsWith(`${instance}p`)) return [`${ifname} ${linkinfo?.info_kind} ${mtu} ${up}`];
   const addresses = addr_info.filter(({ autojoin }) => autojoin !== true);

@@ -3,21 +3,21 @@
  * wanted, and there are none when nothing is to do.
  */
 import t from 'tap';
+import { contextCommands, ruleCommands } from '../../src/gateway/context-commands.ts';
 import { settingsOf, writeSettings, wrongSettings } from '../../src/gateway/context-settings.ts';
 import {
   type ContextState,
-  contextCommands,
   desiredContext,
   freshContext,
   readInside,
   readLinks,
-  ruleCommands,
 } from '../../src/gateway/context-state.ts';
 import { ip, ipBatch } from '../../src/linux/iproute2.ts';
 import { inNetns } from '../../src/linux/netns.ts';
 import { RouteNetlink } from '../../src/linux/rtnetlink.ts';
 import { readSysctl, writeSysctl } from '../../src/linux/sysctl.ts';
-import type { ContextPlan, NatPlan } from '../../src/policy/plan.ts';
+import type { ContextPlan, ForwardingPlan, NatPlan } from '../../src/policy/plan.ts';
+import { forwardingPlan } from '../lab/forwarding-plan.ts';
 import { natPlan } from '../lab/nat-plan.ts';
 
 const netns = `gc${process.pid}`;
@@ -44,9 +44,47 @@ const base: ContextPlan = {
   tenantPrefixes: ['10.1.1.0/24', '10.254.254.0/29', 'fd00:1::/64', 'fd00:fe::/64'],
 };
 const MTU = { tenant: 1458, external: 1500 };
+const SEGMENT_MAC = '02:00:00:00:77:01';
+
+/** A network of the context's own as policy could ask for it: next hops are within subnets. */
+function anyForwarding(pick: (limit: number) => number): ForwardingPlan {
+  const some = <T>(list: readonly T[]): T[] => list.filter(() => pick(2) === 0);
+  const oneOf = <T>(list: readonly [T, ...T[]]): T => list[pick(list.length)] ?? list[0];
+  const hops = (list: readonly string[]): string[] => [
+    ...new Set([list[pick(list.length)] ?? '', ...some(list)]),
+  ];
+  const routes = (prefixes: readonly string[], nextHops: readonly string[]) =>
+    some(prefixes).map((prefix) => ({ prefix, nextHops: hops(nextHops) }));
+  const addresses4 = oneOf([
+    ['192.0.2.10/24'],
+    ['192.0.2.10/25', '192.0.2.11/25'],
+    ['192.0.2.11/24', '192.0.2.10/24', '192.0.2.130/32'],
+  ]);
+  const addresses6 = oneOf([
+    ['2001:db8:77::10/64'],
+    ['2001:db8:77::10/80', '2001:db8:77::11/80'],
+    ['2001:db8:77::11/64', '2001:db8:77::10/128'],
+  ]);
+  const family = pick(3);
+  return forwardingPlan({
+    mac: SEGMENT_MAC,
+    addresses: [...(family === 2 ? [] : addresses4), ...(family === 1 ? [] : addresses6)],
+    routes: [
+      ...(family === 2
+        ? []
+        : routes(['0.0.0.0/0', '172.16.0.0/12', '10.1.1.8/29'], ['192.0.2.1', '192.0.2.2', '192.0.2.3'])),
+      ...(family === 1
+        ? []
+        : routes(
+            ['::/0', 'fd00:c::/32', '2001:db8:c::5/128'],
+            ['2001:db8:77::1', '2001:db8:77::2', '2001:db8:77::3'],
+          )),
+    ],
+  });
+}
 
 /** A context as policy could ask for it. */
-function anyContext(pick: (limit: number) => number): ContextState {
+function anyContext(pick: (limit: number) => number, withForwarding: boolean): ContextState {
   const some = (list: readonly string[]): string[] => list.filter(() => pick(2) === 0);
   const gatewaySubnet = ['10.254.254', '10.254.253'][pick(2)];
   const gatewaySubnet6 = ['fd00:fe:', 'fd00:fd:'][pick(2)];
@@ -88,7 +126,24 @@ function anyContext(pick: (limit: number) => number): ContextState {
     prefixes: some(['2001:db8:300::/64']).map((prefix) => ({ external: prefix, internal: prefix })),
     hairpinning: pick(3) === 0 ? 'external' : 'local',
   });
-  return desiredContext(plan, nat, { tenant: 1358 + 100 * pick(3), external: 1400 + 100 * pick(2) });
+  const mtu = { tenant: 1358 + 100 * pick(3), external: 1400 + 100 * pick(2) };
+  if (!withForwarding) return desiredContext(plan, nat, mtu);
+  const forwarding = anyForwarding(pick);
+  const isDefault = (route: string): boolean => ['0.0.0.0/0', '::/0'].includes(route);
+  const taken = new Set([
+    ...plan.tenantPrefixes,
+    ...nat.externalAddresses.map(({ address }) => (address.includes(':') ? '::/0' : '0.0.0.0/0')),
+    ...(nat.prefixes.length > 0 ? ['::/0'] : []),
+  ]);
+  // What has another way already is not among the plan's routes.
+  const routes = forwarding.routes.filter(({ prefix }) => !taken.has(prefix) || !isDefault(prefix));
+  const others = routes.filter(({ prefix }) => !plan.tenantPrefixes.includes(prefix));
+  return desiredContext(
+    plan,
+    nat,
+    { ...mtu, forwarding: 1400 + 100 * pick(2) },
+    { ...forwarding, routes: others },
+  );
 }
 
 /** The namespace as Contexts makes it, for a context whose MAC address it has from the beginning. */
@@ -113,12 +168,33 @@ async function newNamespace(want: ContextState): Promise<void> {
         'mtu',
         mtu('hnv'),
         'address',
-        want.tenantMac,
+        want.macs.get('hnv') ?? '',
       ],
       ['link', 'add', 'rx', 'mtu', '65535', 'up', 'type', 'veth', 'peer', 'name', 'ext', 'mtu', mtu('ext')],
+      ...(want.macs.has('fwd')
+        ? [
+            [
+              'link',
+              'add',
+              'rf',
+              'mtu',
+              '65535',
+              'up',
+              'type',
+              'veth',
+              'peer',
+              'name',
+              'fwd',
+              'mtu',
+              mtu('fwd'),
+            ],
+            ['link', 'set', 'fwd', 'address', SEGMENT_MAC],
+          ]
+        : []),
     ],
     { netns },
   );
+  if (want.macs.has('fwd')) inNetns(netns, () => writeSysctl('net/ipv4/conf/fwd/promote_secondaries', '1'));
 }
 
 async function lead(have: ContextState, want: ContextState): Promise<string[][]> {
@@ -141,14 +217,15 @@ const nothing = (have: ContextState, want: ContextState): string[][] => [
 /** What readInside() finds, without the root sides, which stand in the same namespace here. */
 async function found(): Promise<ContextState> {
   const state = inNetns(netns, () => RouteNetlink.use((reading) => readInside(reading, readLinks(reading))));
-  for (const link of ['rh', 'rx']) state.up.delete(link);
+  for (const link of ['rh', 'rx', 'rf']) state.up.delete(link);
   return state;
 }
 
 for (let seed = 1; seed <= SEQUENCES; seed++) {
   t.test(`${STEPS} changes in a row lead each to what was wanted (sequence ${seed})`, async (t) => {
     const pick = numbers(seed);
-    let want = anyContext(pick);
+    const withForwarding = seed % 2 === 0;
+    let want = anyContext(pick, withForwarding);
     await newNamespace(want);
     let have = freshContext(want);
     for (let step = 0; step < STEPS; step++) {
@@ -158,12 +235,20 @@ for (let seed = 1; seed <= SEQUENCES; seed++) {
       t.same(nothing(now, want), [], 'and nothing is left to do');
       // By turns from what was wanted last, as a running process does, and from what is there, as after a restart.
       have = step % 2 === 0 ? want : now;
-      want = anyContext(pick);
+      want = anyContext(pick, withForwarding);
     }
   });
 }
 
 t.test('whatever a hand has changed is put right', async (t) => {
+  const forwarding = forwardingPlan({
+    mac: SEGMENT_MAC,
+    addresses: ['192.0.2.10/24', '192.0.2.11/24', '2001:db8:77::10/64'],
+    routes: [
+      { prefix: '172.16.0.0/12', nextHops: ['192.0.2.1', '192.0.2.2'] },
+      { prefix: 'fd00:c::/32', nextHops: ['2001:db8:77::1', '2001:db8:77::2'] },
+    ],
+  });
   const nat = natPlan({
     externalAddresses: [
       { address: '198.51.100.101' },
@@ -172,10 +257,48 @@ t.test('whatever a hand has changed is put right', async (t) => {
     ],
     hairpinning: 'external',
   });
-  const want = desiredContext(base, nat, MTU);
+  const want = desiredContext(base, nat, { ...MTU, forwarding: 1500 }, forwarding);
   await newNamespace(want);
+  inNetns(netns, () => writeSettings(settingsOf(nat, true)));
   await lead(freshContext(want), want);
+  const others = [
+    ['route', 'add', '10.77.0.0/16', 'via', '192.0.2.1', 'dev', 'fwd', 'proto', 'bgp', 'metric', '20'],
+    ['route', 'add', 'unreachable', '10.78.0.0/16', 'proto', '199', 'metric', '7'],
+  ];
+  await ipBatch(others, { netns });
+  t.strictSame(await found(), want, 'what BGP and tunnels have is theirs');
   const damages: string[][][] = [
+    [['link', 'set', 'fwd', 'down']],
+    [['addr', 'flush', 'dev', 'fwd']],
+    [['addr', 'del', '192.0.2.10/24', 'dev', 'fwd']],
+    [['addr', 'del', '2001:db8:77::10/64', 'dev', 'fwd']],
+    [
+      ['addr', 'del', '2001:db8:77::10/64', 'dev', 'fwd'],
+      ['addr', 'add', '2001:db8:77::10/96', 'dev', 'fwd', 'nodad'],
+    ],
+    [['addr', 'add', '192.0.2.77/24', 'dev', 'fwd']],
+    [['route', 'del', '192.0.2.0/24', 'dev', 'fwd']],
+    [['route', 'del', '172.16.0.0/12']],
+    [['route', 'replace', '172.16.0.0/12', 'via', '192.0.2.1', 'dev', 'fwd']],
+    [['route', 'replace', 'fd00:c::/32', 'via', '2001:db8:77::1', 'dev', 'fwd']],
+    [
+      [
+        ...['route', 'replace', '172.16.0.0/12', 'src', '192.0.2.10', 'nexthop', 'via', '192.0.2.1'],
+        ...['dev', 'fwd', 'nexthop', 'via', '192.0.2.2', 'dev', 'fwd', 'weight', '9'],
+      ],
+    ],
+    [
+      [
+        ...['route', 'add', '10.79.0.0/16', 'nexthop', 'via', '192.0.2.1', 'dev', 'fwd'],
+        ...['nexthop', 'via', '192.0.2.2', 'dev', 'fwd'],
+      ],
+      [
+        ...['route', 'add', 'fd00:79::/64', 'nexthop', 'via', '2001:db8:77::1', 'dev', 'fwd'],
+        ...['nexthop', 'via', '2001:db8:77::2', 'dev', 'fwd'],
+      ],
+    ],
+    [['neigh', 'replace', '192.0.2.1', 'lladdr', '02:00:00:00:00:99', 'nud', 'permanent', 'dev', 'fwd']],
+    [['link', 'set', 'fwd', 'mtu', '1300', 'address', '02:00:00:00:00:99']],
     [['link', 'set', 'hnv', 'down']],
     [['link', 'set', 'ext', 'down']],
     [['link', 'set', 'lo', 'down']],
@@ -183,7 +306,7 @@ t.test('whatever a hand has changed is put right', async (t) => {
     [['addr', 'flush', 'dev', 'hnv']],
     [['addr', 'add', '192.0.2.77/24', 'dev', 'ext']],
     [['route', 'flush', 'table', 'main']],
-    [['route', 'add', '192.0.2.0/24', 'dev', 'hnv']],
+    [['route', 'add', '192.0.3.0/24', 'dev', 'hnv']],
     [['route', 'replace', 'default', 'dev', 'hnv']],
     [
       ['neigh', 'flush', 'nud', 'permanent', 'dev', 'ext'],
@@ -263,6 +386,19 @@ t.test('settings follow the policy, and one that a hand has changed is found', a
   t.equal(read('tcp_timeout_established'), established);
   for (const state of ['syn_sent', 'syn_recv', 'fin_wait', 'close_wait', 'last_ack', 'time_wait'])
     t.equal(read(`tcp_timeout_${state}`), transient, state);
+  t.same(
+    Object.keys(
+      inNetns(netns, () =>
+        Object.fromEntries(
+          RouteNetlink.use((reading) =>
+            wrongSettings(reading, readLinks(reading), settingsOf(nat, true)),
+          ).map(({ path, found }) => [path, found]),
+        ),
+      ),
+    ),
+    ['net/ipv4/fib_multipath_hash_policy', 'net/ipv6/fib_multipath_hash_policy'],
+    'of a link that is not there nothing is said',
+  );
   t.same(differing(natPlan({ timeouts: { ...timeouts, udp: 60 } })), {
     'net/netfilter/nf_conntrack_udp_timeout': udp,
     'net/netfilter/nf_conntrack_udp_timeout_stream': udp,

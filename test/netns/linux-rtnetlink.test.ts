@@ -47,12 +47,10 @@ const addressesOf = (ifindex: number) => read((reading) => reading.addresses(ifi
 t.test('links, all and by name', async (t) => {
   const v0 = {
     ...{ ifindex: index('v0'), name: 'v0', isUp: true, mtu: 1400 },
-    ...{ mac: '02:00:00:00:00:01', below: index('v1') },
+    ...{ mac: '02:00:00:00:00:01', below: index('v1'), isPromiscuous: false },
   };
-  t.same(
-    read((reading) => reading.link('v0')),
-    v0,
-  );
+  // Whether it runs is told a moment later.
+  t.same({ ...read((reading) => reading.link('v0')), isRunning: undefined }, { ...v0, isRunning: undefined });
   t.equal(
     read((reading) => reading.link('nope')),
     undefined,
@@ -65,7 +63,12 @@ t.test('links, all and by name', async (t) => {
   );
   t.match(
     links.find(({ name }) => name === 'lo'),
-    { isUp: false },
+    { isUp: false, isRunning: false },
+  );
+  await ip(['link', 'set', 'v1', 'promisc', 'on', 'alias', 'wan0/100'], { netns });
+  t.match(
+    read((reading) => reading.link('v1')),
+    { isPromiscuous: true, alias: 'wan0/100' },
   );
 });
 
@@ -120,7 +123,20 @@ t.test('routes of the main table that somebody made, with all that is peculiar t
       ['route', 'add', '10.3.0.0/16', 'via', '10.1.1.2', 'metric', '7', 'proto', '234'],
       ['route', 'add', '10.4.0.0/16', 'dev', 'v0', 'tos', '0x10'],
       ['route', 'add', 'blackhole', '10.5.0.0/16'],
-      ['route', 'add', '10.6.0.0/16', 'nexthop', 'via', '10.1.1.2', 'nexthop', 'via', '10.1.1.3'],
+      [
+        'route',
+        'add',
+        '10.6.0.0/16',
+        'nexthop',
+        'via',
+        '10.1.1.2',
+        'nexthop',
+        'via',
+        '10.1.1.3',
+        'weight',
+        '4',
+      ],
+      ['route', 'add', 'fd02::/64', 'nexthop', 'via', 'fd00::3', 'nexthop', 'via', 'fd00::4'],
       ['route', 'add', '10.7.0.0/16', 'dev', 'v0', 'mtu', '1300'],
       ['route', 'add', '10.8.0.0/16', 'dev', 'v0', 'table', '100'],
       ['route', 'add', 'default', 'via', '10.1.1.2'],
@@ -139,17 +155,31 @@ t.test('routes of the main table that somebody made, with all that is peculiar t
     '10.3.0.0/16': { ...usual, gateway: '10.1.1.2', metric: 7, protocol: 234 },
     '10.4.0.0/16': { ...usual, peculiarities: ['tos 16'] },
     '10.5.0.0/16': { ...usual, ifindex: 0, peculiarities: ['blackhole'] },
-    '10.6.0.0/16': { ...usual, ifindex: 0, peculiarities: ['nexthops'] },
+    '10.6.0.0/16': {
+      ...{ ...usual, ifindex: 0 },
+      hops: [
+        { ifindex: v0, gateway: '10.1.1.2', weight: 1 },
+        { ifindex: v0, gateway: '10.1.1.3', weight: 4 },
+      ],
+    },
+    'fd02::/64': {
+      ...{ ...usual, ifindex: 0, metric: 1024 },
+      hops: [
+        { ifindex: v0, gateway: 'fd00::3', weight: 1 },
+        { ifindex: v0, gateway: 'fd00::4', weight: 1 },
+      ],
+    },
     '10.7.0.0/16': { ...usual, peculiarities: ['metrics'] },
     '0.0.0.0/0': { ...usual, gateway: '10.1.1.2' },
     'fd01::/64': { ...usual, metric: 1024, gateway: 'fd00::3', protocol: 234 },
     '::/0': { ...usual, metric: 1024, gateway: 'fd00::3' },
   });
-  t.equal(routes.size, 9, 'and none of another table, nor the kernel’s own');
+  t.equal(routes.size, 10, 'and none of another table, nor the kernel’s own');
   t.same(
     read((reading) => reading.routes(234)).map(({ destination }) => destination),
     ['10.3.0.0/16', 'fd01::/64'],
   );
+  t.equal(read((reading) => reading.routes(0, undefined, new Set([234]))).length, 8, 'or all but those');
 });
 
 t.test('more routes than fit into one message of the kernel', async (t) => {

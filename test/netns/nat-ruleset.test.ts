@@ -5,11 +5,12 @@ import { ip } from '../../src/linux/iproute2.ts';
 import { inNetns } from '../../src/linux/netns.ts';
 import { nftList, nftScript } from '../../src/linux/nftables.ts';
 import { applyNat as applyRules, inspectNat, natRules } from '../../src/nat/nat.ts';
-import { type ContextMtu, natTable } from '../../src/nat/ruleset.ts';
+import { type ContextMtu, natTable, type RulesetPlan } from '../../src/nat/ruleset.ts';
 import { readTables } from '../../src/nat/table-reading.ts';
 import { policyTables } from '../../src/nat/tables.ts';
 import { noteFinished } from '../../src/nat/unfinished.ts';
 import type { NatPlan, PortMappingPlan } from '../../src/policy/plan.ts';
+import { bgpPlan, forwardingPlan } from '../lab/forwarding-plan.ts';
 import { natPlan } from '../lab/nat-plan.ts';
 
 const netns = `nr${process.pid}`;
@@ -20,17 +21,14 @@ const [A, B, C] = ['198.51.100.101', '198.51.100.102', '203.0.113.7'] as const;
 const [A6, B6] = ['2001:db8:100::101', '2001:db8:100::102'] as const;
 const MTU = { tenant: 1458, external: 1500 };
 /** As a context does it that has no sessions. */
-function applyNat(name: string, rdid: string, policy: NatPlan | undefined, mtu: ContextMtu = MTU): string {
+function applyNat(name: string, rdid: string, policy: RulesetPlan, mtu: ContextMtu = MTU): string {
   const outcome = applyRules(name, natRules(rdid, policy, mtu));
   if (outcome === 'changed') noteFinished(name);
   return outcome;
 }
 
 /** What the ruleset has otherwise than the policy says. */
-function differences(
-  policy: NatPlan | undefined,
-  known?: number,
-): { differences: string[]; generation: number } {
+function differences(policy: RulesetPlan, known?: number): { differences: string[]; generation: number } {
   const want = natRules(RDID, policy, MTU);
   return inNetns(netns, () => inspectNat(want, known));
 }
@@ -92,7 +90,7 @@ const meaning = (name = netns): string =>
     ...inNetns(name, () => [...readTables(policyTables)]),
   ]);
 
-const plans: Record<string, NatPlan | undefined> = {
+const natPlans: Record<string, NatPlan | undefined> = {
   'no policy': undefined,
   'one address': plan([A]),
   'three addresses': plan([A, B, C]),
@@ -178,8 +176,32 @@ const plans: Record<string, NatPlan | undefined> = {
   ),
 };
 
+const forwarding = forwardingPlan({
+  advertise: ['10.1.0.0/24', '10.1.1.0/24', '10.2.0.7/32', 'fd00:1::/64'],
+});
+
+const plans: Record<string, RulesetPlan> = {
+  ...Object.fromEntries(Object.entries(natPlans).map(([what, nat]) => [what, { nat }])),
+  'forwarding alone': { nat: undefined, forwarding },
+  'forwarding of other prefixes, with BGP': {
+    nat: undefined,
+    forwarding: { ...forwarding, advertise: ['10.0.0.0/15', 'fd00::/8', '2001:db8:5::7/128'] },
+    bgp: bgpPlan('192.0.2.1', '192.0.2.2', '2001:db8:77::1'),
+  },
+  'forwarding of everything, and BGP through tunnels': {
+    nat: natPlan({ ...plan([A, A6]), sitePrefixes: ['192.168.50.0/24'] }),
+    forwarding: { ...forwarding, advertise: ['0.0.0.0/0', '::/0'] },
+    bgp: bgpPlan('192.168.50.1', '192.0.2.2'),
+  },
+  'NAT, forwarding and BGP': {
+    nat: natPlan({ ...plan([A, A6], mapping()), algs: ['ftp'], maxSessions: 1000 }),
+    forwarding,
+    bgp: bgpPlan('192.0.2.1'),
+  },
+};
+
 /** Tables that the policy needs beside the usual one. */
-const tablesOf = (policy: NatPlan | undefined): ReadonlySet<string> =>
+const tablesOf = (policy: RulesetPlan): ReadonlySet<string> =>
   new Set(natRules(RDID, policy, MTU).tables.keys());
 
 for (const [what, policy] of Object.entries(plans)) {
@@ -192,8 +214,8 @@ for (const [what, policy] of Object.entries(plans)) {
     for (const name of policyTables) t.equal(there.includes(name), tablesOf(policy).has(name), name);
     t.same(differences(policy).differences, [], 'and nothing is otherwise than nft says of it');
     const count = (...sets: string[]): number => sets.flatMap((set) => elements(before, set)).length;
-    t.equal(count('mappings', 'mappings6'), policy?.portMappings.length ?? 0);
-    t.equal(count('external', 'external6'), policy?.externalAddresses.length ?? 0);
+    t.equal(count('mappings', 'mappings6'), policy.nat?.portMappings.length ?? 0);
+    t.equal(count('external', 'external6'), policy.nat?.externalAddresses.length ?? 0);
   });
 }
 
@@ -210,19 +232,19 @@ t.test('from each policy to several others, the result is as if there had never 
   const all = Object.entries(plans);
   for (const stride of STRIDES)
     for (const [index, [from, first]] of all.entries()) {
-      const [to, second] = all[(index + stride) % all.length] ?? [];
+      const [to, second] = all[(index + stride) % all.length] as [string, RulesetPlan];
       applyNat(netns, RDID, first);
       t.equal(applyNat(netns, RDID, second), stride === 0 ? 'unchanged' : 'changed', `${from} to ${to}`);
-      t.equal(meaning(), expected.get(to ?? ''), `${from} to ${to}`);
+      t.equal(meaning(), expected.get(to), `${from} to ${to}`);
     }
 });
 
 t.test('a change of mappings leaves every rule, and every other mapping, where it is', async (t) => {
   const kept = [mapping({ externalPort: 1 }), mapping({ externalPort: 2, remotePrefix: '203.0.113.200/32' })];
-  applyNat(netns, RDID, plan([A, B], ...kept, mapping()));
+  applyNat(netns, RDID, { nat: plan([A, B], ...kept, mapping()) });
   const before = list();
   for (const next of [[mapping({ internalPort: 81 })], [], [mapping(), mapping({ protocol: 'udp' })]]) {
-    applyNat(netns, RDID, plan([A, B], ...kept, ...next));
+    applyNat(netns, RDID, { nat: plan([A, B], ...kept, ...next) });
     t.same(handles(list(), true), handles(before, true));
     t.equal(elements(list(), 'mappings').length, kept.length + next.length);
     t.same(elements(list(), 'external'), elements(before, 'external'));
@@ -230,10 +252,10 @@ t.test('a change of mappings leaves every rule, and every other mapping, where i
 });
 
 t.test('a change of addresses leaves all but the rules that choose where it is', async (t) => {
-  applyNat(netns, RDID, plan([A], mapping()));
+  applyNat(netns, RDID, { nat: plan([A], mapping()) });
   const before = list();
   for (const addresses of [[A, B], [A], [A, B, C]]) {
-    applyNat(netns, RDID, plan(addresses, mapping()));
+    applyNat(netns, RDID, { nat: plan(addresses, mapping()) });
     t.same(handles(list(), false), handles(before, false));
     t.same(elements(list(), 'mappings'), elements(before, 'mappings'));
     t.same(elements(list(), 'external'), addresses.map((address) => JSON.stringify(address)).sort());
@@ -241,10 +263,10 @@ t.test('a change of addresses leaves all but the rules that choose where it is',
 });
 
 t.test('a change counts as one until the sessions before it have been ended', async (t) => {
-  const want = natRules(RDID, plan([A]), MTU);
+  const want = natRules(RDID, { nat: plan([A]) }, MTU);
   t.equal(applyRules(netns, want), 'changed');
   t.equal(applyRules(netns, want), 'changed', 'as to a process that comes after a kill');
-  t.same(differences(plan([A])).differences, [], 'that is no drift');
+  t.same(differences({ nat: plan([A]) }).differences, [], 'that is no drift');
   noteFinished(netns);
   t.equal(applyRules(netns, want), 'unchanged');
 });
@@ -253,7 +275,7 @@ t.test('tables of others are left alone', async (t) => {
   nft('add table ip theirs');
   nft('add chain ip theirs c');
   nft('add table inet hnvgw');
-  for (const policy of [plan([A]), undefined]) applyNat(netns, RDID, policy);
+  for (const nat of [plan([A]), undefined]) applyNat(netns, RDID, { nat });
   t.match(nft('list', 'tables'), /table ip theirs/);
   t.match(nft('list', 'tables'), /table inet hnvgw/);
   t.match(nft('list', 'table', 'ip', 'theirs'), /chain c/);
@@ -263,14 +285,14 @@ t.test('a ruleset that is not ours, under our name, is replaced as a whole', asy
   nft('add table ip hnvgw');
   nft('add chain ip hnvgw forward { type filter hook forward priority 0; policy accept; }');
   nft('add rule ip hnvgw forward accept');
-  t.equal(applyNat(netns, RDID, plan([A], mapping())), 'changed');
+  t.equal(applyNat(netns, RDID, { nat: plan([A], mapping()) }), 'changed');
   wipe(fresh);
-  applyNat(fresh, RDID, plan([A], mapping()));
+  applyNat(fresh, RDID, { nat: plan([A], mapping()) });
   t.equal(meaning(), meaning(fresh));
 });
 
 t.test('what a hand has changed is found, and put right', async (t) => {
-  const policy = natPlan({
+  const nat = natPlan({
     ...plan([A, B, A6], mapping()),
     oneToOne: [{ external: B, internal: '10.1.1.13' }],
     prefixes: [{ external: '2001:db8:5::/64', internal: '2001:db8:5::/64' }],
@@ -280,6 +302,7 @@ t.test('what a hand has changed is found, and put right', async (t) => {
     peers: [{ localAddress: A, remoteAddress: C }],
     sitePrefixes: ['192.168.50.0/24'],
   });
+  const policy: RulesetPlan = { nat, forwarding, bgp: bgpPlan('192.0.2.1') };
   applyNat(netns, RDID, policy);
   const right = meaning();
   const { generation } = differences(policy);
@@ -314,7 +337,26 @@ t.test('what a hand has changed is found, and put right', async (t) => {
       ...Array.from({ length: 3 }, () => 'a rule of the chain own was missing or changed'),
     ],
     ['flush chain inet hnvgw shared', '2 of the rules of the chain shared were missing or changed'],
-    ['flush chain inet hnvgw segments', '2 of the rules of the chain segments were missing or changed'],
+    ['flush chain inet hnvgw segments', '4 of the rules of the chain segments were missing or changed'],
+    [
+      'delete element inet hnvgw forwarded { 10.2.0.7 }',
+      'the forwarded prefix 10.2.0.7/32 was missing in the rules, or changed',
+    ],
+    [
+      'add element inet hnvgw forwarded6 { fd00:2::/64 }',
+      'the forwarded prefix fd00:2::/64 was in the rules',
+    ],
+    ['add element inet hnvgw bgp_peers { 192.0.2.2 }', 'the BGP peer 192.0.2.2 was in the rules'],
+    [
+      'flush chain inet hnvgw network_segments',
+      '2 of the rules of the chain network_segments were missing or changed',
+    ],
+    [
+      'flush chain inet hnvgw from_network',
+      ...Array.from({ length: 4 }, () => 'a rule of the chain from_network was missing or changed'),
+    ],
+    ['flush chain inet hnvgw refused', 'a rule of the chain refused was missing or changed'],
+    ['flush chain inet hnvgw_forwarding from_network', 'the nft table inet hnvgw_forwarding was changed'],
     ['flush chain inet hnvgw hairpin', '4 of the rules of the chain hairpin were missing or changed'],
     ['add rule inet hnvgw shared accept', "the chain shared had 1 rules that are not hnvgw's"],
     [
@@ -353,17 +395,18 @@ t.test('what a hand has changed is found, and put right', async (t) => {
     t.same(differences(policy).differences, [], damage);
   }
   nft('add table inet hnvgw_limit');
-  applyNat(netns, RDID, plan([A]));
+  applyNat(netns, RDID, { nat: plan([A]) });
   nft('add table inet hnvgw_limit');
-  t.same(differences(plan([A])).differences, ['the nft table inet hnvgw_limit was there']);
+  t.same(differences({ nat: plan([A]) }).differences, ['the nft table inet hnvgw_limit was there']);
 });
 
 t.test('what packets have put into sets is no difference, and stays where it is', async (t) => {
-  const policy = natPlan({
+  const nat = natPlan({
     ...plan([A]),
     filtering: { tcp: 'addressAndPortDependent', udp: 'endpointIndependent' },
     maxSessions: 1000,
   });
+  const policy: RulesetPlan = { nat };
   applyNat(netns, RDID, policy);
   const bindings = Array.from(
     { length: 60_000 },
@@ -374,36 +417,36 @@ t.test('what packets have put into sets is no difference, and stays where it is'
   });
   t.same(differences(policy).differences, []);
   t.equal(applyNat(netns, RDID, policy), 'unchanged');
-  t.equal(applyNat(netns, RDID, { ...policy, portMappings: [mapping()] }), 'changed');
+  t.equal(applyNat(netns, RDID, { nat: { ...nat, portMappings: [mapping()] } }), 'changed');
   const last = nft('get', 'element', 'inet', 'hnvgw_bindings', 'bindings', `{ ${A} . udp . 61023 }`);
   t.match(last, /61023/, 'another mapping is no end of them');
-  applyNat(netns, RDID, { ...policy, ...plan([B]) });
+  applyNat(netns, RDID, { nat: { ...nat, ...plan([B]) } });
   t.throws(() => nft('get', 'element', 'inet', 'hnvgw_bindings', 'bindings', `{ ${A} . udp . 61023 }`));
 });
 
 t.test('rules that nobody has touched since are not read again', async (t) => {
-  applyNat(netns, RDID, plan([A]));
-  const { generation } = differences(plan([A]));
+  applyNat(netns, RDID, { nat: plan([A]) });
+  const { generation } = differences({ nat: plan([A]) });
   // Of another policy: only a look would tell.
-  t.same(differences(plan([B]), generation), { differences: [], generation });
+  t.same(differences({ nat: plan([B]) }, generation), { differences: [], generation });
   nft('add table inet operator');
-  const looked = differences(plan([A]), generation);
+  const looked = differences({ nat: plan([A]) }, generation);
   t.same(looked.differences, [], 'what stands beside ours is its owner’s');
   t.not(looked.generation, generation);
 });
 
 t.test('four thousand mappings change by one in one element', async (t) => {
   const many = Array.from({ length: 4096 }, (_, i) => mapping({ externalPort: i + 1, internalPort: i + 1 }));
-  applyNat(netns, RDID, plan([A], ...many));
-  t.equal(applyNat(netns, RDID, plan([A], ...many)), 'unchanged');
+  applyNat(netns, RDID, { nat: plan([A], ...many) });
+  t.equal(applyNat(netns, RDID, { nat: plan([A], ...many) }), 'unchanged');
   const before = list();
-  applyNat(netns, RDID, plan([A], ...many.slice(1)));
+  applyNat(netns, RDID, { nat: plan([A], ...many.slice(1)) });
   t.same(handles(list(), true), handles(before, true));
   t.equal(elements(list(), 'mappings').length, 4095);
 });
 
 t.test('another MTU of a link changes the clamp of segments, and nothing else', async (t) => {
-  const policy = plan([A, A6], mapping());
+  const policy: RulesetPlan = { nat: plan([A, A6], mapping()) };
   applyNat(netns, RDID, policy);
   const before = handles(list(), true).filter((one) => !one.startsWith('rule segments'));
   t.equal(applyNat(netns, RDID, policy, { ...MTU, tenant: 1438 }), 'changed');

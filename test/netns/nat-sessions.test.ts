@@ -255,22 +255,22 @@ t.test('sessions of a routing context', { timeout: 120_000 }, async (t) => {
   await t.test(
     'a plan that covers all ends nothing; one that does not ends what it has no more',
     async (t) => {
-      t.equal(await endUncoveredSessions(context.name, plan), 0);
+      t.equal(await endUncoveredSessions(context.name, { nat: plan }), 0);
       t.equal((await list(context.name)).length, 8);
-      t.equal(await endUncoveredSessions(context.name, { ...plan, portMappings: [] }), 2);
+      t.equal(await endUncoveredSessions(context.name, { nat: { ...plan, portMappings: [] } }), 2);
       t.strictSame(
         new Set((await list(context.name)).map(({ direction }) => direction)),
         new Set(['outbound']),
       );
       const moved = [{ address: external, portStart: 3000, portEnd: 3999 }, { address: external6 }];
-      t.equal(await endUncoveredSessions(context.name, { ...plan, externalAddresses: moved }), 3);
+      t.equal(await endUncoveredSessions(context.name, { nat: { ...plan, externalAddresses: moved } }), 3);
       const left = await list(context.name);
       t.ok(left.every(({ remoteAddress }) => remoteAddress === remote6));
       t.equal(left.length, 3);
-      t.equal(await endUncoveredSessions(context.name, { ...plan, prefixes: [] }), 1);
-      t.equal(await endUncoveredSessions(context.name, undefined), 2);
+      t.equal(await endUncoveredSessions(context.name, { nat: { ...plan, prefixes: [] } }), 1);
+      t.equal(await endUncoveredSessions(context.name, { nat: undefined }), 2);
       t.equal((await shown(scene)).length, 1, 'a ping of the context itself goes on');
-      t.equal(await endUncoveredSessions(context.name, undefined), 0);
+      t.equal(await endUncoveredSessions(context.name, { nat: undefined }), 0);
     },
   );
 
@@ -298,7 +298,7 @@ t.test('sessions of a routing context', { timeout: 120_000 }, async (t) => {
 
   await t.test('without a free port nothing leaves, and each is counted', async (t) => {
     inNetns(context.name, () => nftScript(rules('2000-2009')));
-    await endUncoveredSessions(context.name, undefined);
+    await endUncoveredSessions(context.name, { nat: undefined });
     await context.runChecked(['conntrack', '-F']);
     const seen = await outside.spawn([
       ...['tcpdump', '-nlU', '-i', 'eth0', '--immediate-mode', '-Q', 'in'],

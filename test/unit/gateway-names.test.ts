@@ -22,10 +22,13 @@ t.test(
 
 t.test('the names of a domain are distinct, and the same every time', async (t) => {
   const names = contextNames('gw', rdid(1));
-  t.equal(new Set(Object.values(names)).size, 3);
+  t.equal(new Set(Object.values(names)).size, 4);
   t.same(contextNames('gw', rdid(1)), names);
   // Pinned: another digest would leave the contexts of a running node behind.
-  t.same(names, { netns: 'gw-rfuubvmqdb', tenantPort: 'gwhrfuubvmqdb', externalPort: 'gwxrfuubvmqdb' });
+  t.same(names, {
+    ...{ netns: 'gw-rfuubvmqdb', tenantPort: 'gwhrfuubvmqdb', externalPort: 'gwxrfuubvmqdb' },
+    segmentPort: 'gwfrfuubvmqdb',
+  });
 });
 
 t.test(

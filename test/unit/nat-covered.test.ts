@@ -3,6 +3,7 @@ import t from 'tap';
 import { IPS, PROTOCOL, type Session } from '../../src/linux/conntrack-messages.ts';
 import { Coverage } from '../../src/nat/covered.ts';
 import type { NatPlan } from '../../src/policy/plan.ts';
+import { forwardingPlan } from '../lab/forwarding-plan.ts';
 
 const { icmp, icmpv6, tcp, udp } = PROTOCOL;
 const gre = 47;
@@ -49,6 +50,7 @@ const plan: NatPlan = {
   sitePrefixes: ['192.168.50.0/24', 'fd00:50::/64'],
 };
 const own = new Set(['10.254.0.2', 'fd00:254::2']);
+const nowhere = (): boolean => false;
 
 /** `address:port>address:port` of the first packet, and where its answer came from and went to. */
 function session(protocol: number, sent: string, answered: string, status = 0): Session {
@@ -232,12 +234,54 @@ const cases: Case[] = [
 
 t.test('a session is covered when the plan would make it so', async (t) => {
   for (const [what, found, isCovered, changes] of cases)
-    t.equal(new Coverage({ ...plan, ...changes }, own).covers(found), isCovered, what);
+    t.equal(new Coverage({ nat: { ...plan, ...changes } }, own).covers(found, nowhere), isCovered, what);
 });
 
 t.test('without a plan nothing is covered but what the context says itself', async (t) => {
-  const none = new Coverage(undefined, own);
+  const none = new Coverage({ nat: undefined }, own);
   const local = cases.filter(([, { original }]) => own.has(original.destination));
   t.equal(local.length, 1);
-  for (const [what, found] of cases) t.equal(none.covers(found), own.has(found.original.destination), what);
+  for (const [what, found] of cases)
+    t.equal(none.covers(found, nowhere), own.has(found.original.destination), what);
+});
+
+/** Behind `fwd`: everything of 10.0.0.0/8 but what is the tenant's, and of 2001:db8:c::/48. */
+const isByNetwork = (address: string): boolean => /^(10\.9\.|2001:db8:c:)/.test(address);
+const forwarding = forwardingPlan({ advertise: ['10.0.0.0/24', 'fd00:1::/64'] });
+const [corporate, corporate6] = ['10.9.0.5/443', '2001:db8:c::5/443'];
+
+const forwardedCases: Case[] = [
+  ['to the network as it is', local(tcp, '10.0.0.1/1024', corporate), true],
+  ['from the network as it is', local(udp, '10.9.0.5/53', '10.0.0.1/1024'), true],
+  ['of IPv6', local(tcp, 'fd00:1::1/1024', corporate6), true],
+  ['a ping', local(icmp, '10.0.0.1/7', '10.9.0.5/7'), true],
+  ['from a prefix that is not forwarded', local(tcp, '10.0.1.1/1024', corporate), false],
+  ['to a prefix that is not forwarded', local(tcp, '10.9.0.5/53', '10.0.1.1/1024'), false],
+  ['with a remote that is behind the uplink now', local(tcp, '10.0.0.1/1024', '203.0.113.5/443'), false],
+  [
+    'translated, with a remote that is behind fwd now',
+    session(tcp, `10.0.0.1/1024 > ${corporate}`, `${corporate} > 198.51.100.1/1024`),
+    false,
+  ],
+  [
+    'by a port mapping, from a remote that is behind fwd now',
+    into(tcp, '198.51.100.1/80', '10.0.0.8/8080', '10.9.0.5/4000'),
+    false,
+  ],
+  ['translated, with a remote behind the uplink', out(tcp, '10.0.0.1/1024', '198.51.100.1/60000'), true],
+  ['within a routed prefix, behind the uplink', local(tcp, 'fd00:1::1/1', '2001:db8:9::5/2'), true],
+  ['BGP of the context itself', local(tcp, '10.254.0.2/40000', '192.0.2.1/179'), true],
+];
+
+t.test('what goes by fwd is as it is, and nothing else is there', async (t) => {
+  const coverage = new Coverage({ nat: plan, forwarding }, own);
+  for (const [what, found, isCovered] of forwardedCases)
+    t.equal(coverage.covers(found, isByNetwork), isCovered, what);
+  // Of routed prefixes, only those that are forwarded, too.
+  const narrow = new Coverage({ nat: plan, forwarding: { ...forwarding, advertise: ['10.0.0.0/24'] } }, own);
+  t.equal(narrow.covers(local(tcp, 'fd00:1::1/1024', corporate6), isByNetwork), false);
+  const without = new Coverage({ nat: plan }, own);
+  t.equal(without.covers(local(tcp, '10.0.0.1/1024', corporate), nowhere), false, 'forwarding has gone');
+  const alone = new Coverage({ nat: undefined, forwarding }, own);
+  t.equal(alone.covers(local(tcp, '10.0.0.1/1024', corporate), isByNetwork), true, 'without NAT');
 });

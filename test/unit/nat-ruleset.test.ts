@@ -3,6 +3,7 @@ import t from 'tap';
 import { emptyNat, natChanges, skeletonScript, natState as stateOf } from '../../src/nat/ruleset.ts';
 import { wantedTables } from '../../src/nat/tables.ts';
 import type { ExternalAddressPlan, NatPlan, PortMappingPlan } from '../../src/policy/plan.ts';
+import { bgpPlan, forwardingPlan } from '../lab/forwarding-plan.ts';
 import { natPlan } from '../lab/nat-plan.ts';
 
 const RDID = '11111111-1111-1111-1111-111111111111';
@@ -19,7 +20,7 @@ const mapping = (more: Partial<PortMappingPlan> = {}): PortMappingPlan => ({
 const plan = (addresses: string[], portMappings: PortMappingPlan[] = []): NatPlan =>
   natPlan({ externalAddresses: addresses.map((address) => ({ address })), portMappings });
 const blocks = (...externalAddresses: ExternalAddressPlan[]): NatPlan => natPlan({ externalAddresses });
-const natState = (policy: NatPlan | undefined, rdid = RDID) => stateOf(rdid, policy, MTU);
+const natState = (policy: NatPlan | undefined, rdid = RDID) => stateOf(rdid, { nat: policy }, MTU);
 const shared = (policy: NatPlan | undefined, rdid = RDID): readonly string[] =>
   natState(policy, rdid).chains.get('shared') ?? [];
 const elements = (policy: NatPlan, set: string): [string, string][] => [
@@ -40,7 +41,7 @@ t.test('without a policy nothing is translated and no address is the domain’s 
     ['reverse_path', 'segments', 'segments', 'outward'].map((chain) => `add rule inet hnvgw ${chain}`),
     'but sources are checked and segments clamped in every context alike, and no site is to be kept apart',
   );
-  t.same(wantedTables(RDID, undefined), new Map());
+  t.same(wantedTables(RDID, { nat: undefined }), new Map());
 });
 
 t.test('one external address takes everything that leaves', async (t) => {
@@ -238,15 +239,46 @@ t.test('a site prefix within another one is not said twice', async (t) => {
 
 t.test('segments fit into the smaller of both links', async (t) => {
   const sizes = (tenant: number, external: number): (string | undefined)[] =>
-    (stateOf(RDID, undefined, { tenant, external }).chains.get('segments') ?? []).map(
+    (stateOf(RDID, { nat: undefined }, { tenant, external }).chains.get('segments') ?? []).map(
       (rule) => /set (\d+)$/.exec(rule)?.[1],
     );
   t.same(sizes(1458, 1500), ['1418', '1398']);
   t.same(sizes(8958, 1500), ['1460', '1440']);
 });
 
+t.test('segments that go by fwd fit into that link, and not into the uplink', async (t) => {
+  const { chains } = stateOf(
+    RDID,
+    { nat: plan([A]), forwarding: forwardingPlan() },
+    { tenant: 8958, external: 1500, forwarding: 4000 },
+  );
+  const size = (rule: string): string | undefined => /set (\d+)$/.exec(rule)?.[1];
+  t.same(chains.get('segments')?.slice(0, 2), [
+    'iifname "fwd" goto network_segments',
+    'oifname "fwd" goto network_segments',
+  ]);
+  t.same(chains.get('segments')?.slice(2).map(size), ['1460', '1440']);
+  t.same(chains.get('network_segments')?.map(size), ['3960', '3940']);
+});
+
+t.test('another list of forwarded prefixes or of BGP peers is a change of elements alone', async (t) => {
+  const state = (advertise: string[], ...peers: string[]) =>
+    stateOf(RDID, { nat: plan([A]), forwarding: forwardingPlan({ advertise }), bgp: bgpPlan(...peers) }, MTU);
+  t.equal(
+    natChanges(
+      state(['10.1.0.0/16', 'fd00:1::/64'], '192.0.2.1'),
+      state(['10.1.0.0/17', 'fd00:1::/64'], '192.0.2.1', '2001:db8:77::1'),
+    ),
+    [
+      'delete element inet hnvgw forwarded { 10.1.0.0/16 }',
+      'add element inet hnvgw forwarded { 10.1.0.0/17 }',
+      'add element inet hnvgw bgp_peers6 { 2001:db8:77::1 }',
+    ].join('\n'),
+  );
+});
+
 t.test('another MTU changes the rules of segments alone', async (t) => {
-  const lines = natChanges(natState(plan([A])), stateOf(RDID, plan([A]), { ...MTU, tenant: 1438 }));
+  const lines = natChanges(natState(plan([A])), stateOf(RDID, { nat: plan([A]) }, { ...MTU, tenant: 1438 }));
   t.same(
     lines.split('\n').map((line) => line.split(' ').slice(0, 5).join(' ')),
     ['flush chain inet hnvgw segments', 'add rule inet hnvgw segments', 'add rule inet hnvgw segments'],
@@ -269,21 +301,25 @@ t.test('a source of the domain’s own comes in from the uplink only where it is
 });
 
 t.test('what few domains ask for has tables of its own', async (t) => {
-  const tables = (more: Partial<NatPlan>) => wantedTables(RDID, natPlan({ ...plan([A]), ...more }));
+  const tables = (more: Partial<NatPlan>) => wantedTables(RDID, { nat: natPlan({ ...plan([A]), ...more }) });
   t.same([...tables({}).keys()], []);
   t.same([...tables({ algs: ['ftp'] }).keys()], ['hnvgw_alg']);
   t.same([...tables({ maxSessions: 1 }).keys()], ['hnvgw_limit']);
+  t.same(
+    [...wantedTables(RDID, { nat: undefined, forwarding: forwardingPlan() }).keys()],
+    ['hnvgw_forwarding'],
+  );
   const filtering = { tcp: 'addressAndPortDependent', udp: 'endpointIndependent' } as const;
   const bindings = tables({ filtering }).get('hnvgw_bindings');
   t.match(bindings, /meta l4proto udp .*@bindings/);
   t.notMatch(bindings, /meta l4proto tcp/, 'of the protocols that it is asked for');
   t.notMatch(bindings, /update @contacts/, 'and no more than is needed');
-  t.same([...wantedTables(RDID, natPlan({ ...plan([A6]), filtering })).keys()], [], 'of IPv4 alone');
+  t.same([...wantedTables(RDID, { nat: natPlan({ ...plan([A6]), filtering }) }).keys()], [], 'of IPv4 alone');
 });
 
 t.test('a limit of sessions is shared out over buckets, and never more than it is', async (t) => {
   for (const maxSessions of [1, 250, 251, 1000, 1001, 10_000_000]) {
-    const text = wantedTables(RDID, natPlan({ maxSessions })).get('hnvgw_limit') ?? '';
+    const text = wantedTables(RDID, { nat: natPlan({ maxSessions }) }).get('hnvgw_limit') ?? '';
     const buckets = Number(/symhash mod (\d+)/.exec(text)?.[1] ?? 1);
     const each = Number(/ct count over (\d+) } add/.exec(text)?.[1]);
     t.ok(buckets * each <= maxSessions && each <= 250, `${buckets} of ${each}`);

@@ -89,6 +89,22 @@ t.test('what one connection waits for is no other resource’s matter', async (t
   t.match(operations.resourceStatus(key, 1), { state: 'ready' });
 });
 
+t.test('what forwarding and BGP wait for is told of them', async (t) => {
+  const { operations, sequencer } = await start(t);
+  const reasons = {
+    forwarding: 'Forwarding waits for the interface eth9.',
+    bgp: 'BGP peer corporate waits for forwarding.',
+  };
+  sequencer.pending = Object.values(reasons);
+  for (const kind of ['forwarding', 'bgp'] as const)
+    t.strictSame(operations.resourceStatus({ kind, rdid: contoso }, 1), {
+      ...{ state: 'pending', reason: reasons[kind], since },
+    });
+  t.strictSame(operations.resourceStatus(gateway, 1), { state: 'ready', since });
+  sequencer.pending = ['Forwarding and BGP wait for the gateway of the routing domain.'];
+  t.match(operations.resourceStatus({ kind: 'bgp', rdid: contoso }, 1), { state: 'pending' });
+});
+
 t.test('who waits is answered when the tunnel is up, or has failed', async (t) => {
   const { operations, tunnels } = await start(t);
   tunnels.set('office', tunnel('connecting'));
