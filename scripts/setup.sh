@@ -6,11 +6,11 @@ cd "$(dirname "$0")/.."
 PATH="$PWD/node_modules/.bin:$PATH"
 
 # What the product runs on, what the build needs, and the independent implementations that the tests talk to. strongSwan: its
-# daemon, AES and all that is OpenSSL's, ESP in userspace.
-RUNTIME=(libbpf1 libnftables1 nftables iproute2 charon-systemd libstrongswan-standard-plugins libcharon-extra-plugins)
+# daemon, AES and all that is OpenSSL's, ESP in userspace. FRR: BGP.
+RUNTIME=(libbpf1 libnftables1 nftables iproute2 charon-systemd libstrongswan-standard-plugins libcharon-extra-plugins frr)
 BUILD=(clang llvm libbpf-dev linux-libc-dev bpftool clang-format)
 # keepalived comes without a configuration, and its service does not start without one; dnsmasq-base has no service.
-PEERS=(openvswitch-switch dnsmasq-base busybox-static keepalived strongswan-swanctl tshark tcpdump iperf3 conntrack curl ethtool
+PEERS=(openvswitch-switch dnsmasq-base busybox-static keepalived strongswan-swanctl bird2 tshark tcpdump iperf3 conntrack curl ethtool
   traceroute iputils-ping iputils-arping procps util-linux)
 
 missing=()
@@ -23,9 +23,15 @@ if [ ${#missing[@]} -gt 0 ]; then
   export DEBIAN_FRONTEND=noninteractive
   apt-get update -qq
   apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
-  # Its package starts an IKE daemon for the machine, which nobody has asked for: hnvgw starts its own. One that was there is left.
-  if [[ " ${missing[*]} " == *' charon-systemd '* && -d /run/systemd/system ]]; then
-    systemctl disable --now --quiet strongswan.service
+  # Packages start daemons for the machine, which nobody has asked for: hnvgw and the tests start their own. Those that were there
+  # are left.
+  if [ -d /run/systemd/system ]; then
+    declare -A services=([charon-systemd]=strongswan [frr]=frr [bird2]=bird)
+    for package in "${!services[@]}"; do
+      if [[ " ${missing[*]} " == *" $package "* ]]; then
+        systemctl disable --now --quiet "${services[$package]}.service"
+      fi
+    done
   fi
 fi
 

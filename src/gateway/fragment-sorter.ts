@@ -19,15 +19,8 @@ import type { NetLink } from '../linux/rtnetlink-messages.ts';
 import { readSysctl, writeSysctl } from '../linux/sysctl.ts';
 import { externalLink } from '../nat/ruleset.ts';
 import { routerMac } from '../policy/router.ts';
-import {
-  type ContextState,
-  contextCommands,
-  contextDifferences,
-  readInside,
-  readLinks,
-  ruleCommands,
-  usualRules,
-} from './context-state.ts';
+import { contextCommands, ruleCommands } from './context-commands.ts';
+import { type ContextState, contextDifferences, readInside, readLinks, usualRules } from './context-state.ts';
 import { sorterNames } from './names.ts';
 import { removeNamespace } from './namespace-removal.ts';
 
@@ -44,7 +37,7 @@ const WANT: ContextState = {
   rules: usualRules(),
   neighbours: new Set(HOPS.map((hop) => `${externalLink} ${hop} ${routerMac}`)),
   mtu: new Map([[externalLink, MTU]]),
-  tenantMac: '',
+  macs: new Map(),
 };
 
 /** It forwards from any source, by the link that a packet came from, and is silent. */

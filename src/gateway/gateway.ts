@@ -1,5 +1,7 @@
 /** The gateway role: a routing context for each routing domain that has a gateway here. */
 import type {
+  BgpRoute,
+  BgpState,
   NatSession,
   NatSessionFilter,
   NatUse,
@@ -10,36 +12,45 @@ import type { GatewayConfig } from '../config/config.ts';
 import type { ContextAttachment, DomainAttachments } from '../encap/entries.ts';
 import { heldExternals } from '../encap/held-externals.ts';
 import { HnvError } from '../errors.ts';
+import { BgpSessions } from '../forwarding/bgp-sessions.ts';
+import { frrPlace } from '../forwarding/frr.ts';
+import { endSpeaker } from '../forwarding/speaker-end.ts';
+import { announcementsOf } from '../forwarding/uplink-announcements.ts';
+import { type DomainAnnouncements, UplinkBgp } from '../forwarding/uplink-bgp.ts';
 import { netnsExists } from '../linux/netns.ts';
 import { contextDrops } from '../nat/context-drops.ts';
+import { endUncoveredSessions } from '../nat/ending.ts';
 import { NatLog } from '../nat/log/nat-log.ts';
 import { natUse } from '../nat/refusals.ts';
 import { SessionLists } from '../nat/sessions.ts';
 import type { Finding } from '../node/drift.ts';
 import { type NodeParts, runNode } from '../node/node.ts';
-import { innerMtu } from '../node/provider-carriers.ts';
 import type { Reconciled, Trouble } from '../node/reconciler.ts';
 import type { PortTrouble, Role } from '../node/role.ts';
 import { addressFamily } from '../policy/address.ts';
 import { compileDomain } from '../policy/compile.ts';
 import { externalAddressesOf } from '../policy/external-addresses.ts';
 import { isWhole } from '../policy/external-shares.ts';
-import type { ContextPlan, DomainPlan, NatPlan } from '../policy/plan.ts';
+import { uplinkOf } from '../policy/forwarding-index.ts';
+import type { DomainPlan } from '../policy/plan.ts';
 import type { DesiredState, DomainState } from '../policy/state.ts';
 import { SiteTunnels } from '../s2s/site-tunnels.ts';
 import { resourcePath } from '../store/resource-path.ts';
 import { Contexts } from './contexts.ts';
 import { ExternalLeases, type Externals } from './external-leases.ts';
 import { FragmentSorter } from './fragment-sorter.ts';
+import { JoinedContexts } from './joined-contexts.ts';
 import { SolicitedGroups } from './solicited-groups.ts';
 
 /** Runs a gateway node until it is told to stop. Throws HnvError when it cannot start. */
 export function runGateway(config: GatewayConfig): Promise<void> {
   return runNode(config, {
     name: 'gateway',
-    uplink: config.uplink.interface,
     watchesAllLinks: false,
-    allowsWeakAlgorithms: config.ipsec.allowWeakAlgorithms,
+    settings: {
+      uplinks: [config.uplink.interface, ...config.forwarding.interfaces],
+      allowsWeakAlgorithms: config.ipsec.allowWeakAlgorithms,
+    },
     create: (parts) => new GatewayRole(parts, config),
   });
 }
@@ -50,29 +61,27 @@ const NO_EXTERNALS: Externals = { externalAddresses: [], prefixes: [] };
 const NO_PORTS = { ports: new Map(), portsByVsid: new Map() } as const;
 const WITHOUT_PORTS: DomainAttachments['ports'] = new Map();
 
-/** A context as it was last applied in this process, to skip reading it when only tables change. */
-interface Applied {
-  request: string;
-  nat: NatPlan | undefined;
-  attachment: ContextAttachment;
-}
-
 class GatewayRole implements Role {
   readonly name = 'gateway';
   readonly #parts: NodeParts;
   readonly #contexts: Contexts;
+  readonly #joined: JoinedContexts;
   readonly #uplinkName: string;
   readonly #solicited: SolicitedGroups;
   readonly #sorter: FragmentSorter;
   readonly #natLog: NatLog | undefined;
   readonly #leases: ExternalLeases;
   readonly #tunnels: SiteTunnels;
+  readonly #bgp: BgpSessions;
+  readonly #instance: string;
+  /** Undefined when it is not configured. */
+  readonly #uplinkBgp: UplinkBgp | undefined;
   readonly #sessionLists = new SessionLists();
-  readonly #applied = new Map<string, Applied>();
 
   constructor(parts: NodeParts, config: GatewayConfig) {
     this.#parts = parts;
     this.#contexts = new Contexts(config.instance);
+    this.#joined = new JoinedContexts(this.#contexts, parts);
     this.#uplinkName = config.uplink.interface;
     this.#solicited = new SolicitedGroups(this.#uplinkName);
     this.#sorter = new FragmentSorter(config.instance, parts.core);
@@ -84,12 +93,35 @@ class GatewayRole implements Role {
         path: resourcePath({ kind: 'siteConnection', rdid, id: name }),
       }),
     );
+    this.#bgp = new BgpSessions(
+      config.instance,
+      (rdid, peer, what, reason) =>
+        parts.events.add({
+          ...{ type: 'bgpPeer', routingDomainId: rdid, what, reason: `${peer}: ${reason}` },
+          path: resourcePath({ kind: 'bgp', rdid }),
+        }),
+      (rdid) => this.#endMisrouted(rdid),
+    );
+    this.#instance = config.instance;
+    this.#uplinkBgp = this.#makeUplinkBgp(config);
+  }
+
+  #makeUplinkBgp({ instance, uplink }: GatewayConfig): UplinkBgp | undefined {
+    if (uplink.bgp === undefined) return undefined;
+    const { events, ready } = this.#parts;
+    const made = new UplinkBgp({
+      ...{ instance, uplink: uplink.interface, config: uplink.bgp },
+      tell: (peer, what, reason) => events.add({ type: 'bgpPeer', what, reason: `${peer}: ${reason}` }),
+    });
+    void ready.then(() => made.begin());
+    return made;
   }
 
   compile(domain: DomainState, state: DesiredState): DomainPlan {
-    const { providerAddresses, allowsWeakAlgorithms } = state;
-    const { uplinkAddresses } = this.#parts.links;
-    return compileDomain(domain, { providerAddresses, allowsWeakAlgorithms, uplinkAddresses, ...NO_PORTS });
+    const { providerAddresses, forwardings, uplinks, allowsWeakAlgorithms } = state;
+    const uplinkAddresses = this.#parts.links.uplinks.addresses;
+    const ofState = { providerAddresses, forwardings, uplinks, allowsWeakAlgorithms };
+    return compileDomain(domain, { ...ofState, uplinkAddresses, ...NO_PORTS });
   }
 
   async attach(
@@ -104,13 +136,16 @@ class GatewayRole implements Role {
     this.#claimExternals(plan, outcome);
     let attachment: ContextAttachment | undefined;
     try {
-      attachment = await this.#attachContext(plan, plan.context, troubles, (joined) => {
+      attachment = await this.#joined.apply(plan, plan.context, troubles, (joined, isNew) => {
+        this.#natLog?.watch(plan.rdid, this.#contexts.names(plan.rdid).netns);
         attachment = joined;
-        fillTables({ context: joined, ports: WITHOUT_PORTS });
+        // A context that was there is in use: its tables stand before a program of a new generation looks into them.
+        if (!isNew) fillTables({ context: joined, ports: WITHOUT_PORTS });
       });
     } catch (error) {
       troubles.push({ kind: 'gateway', error });
       if (plan.nat !== undefined) troubles.push({ kind: 'nat', error });
+      if (plan.forwarding !== undefined) troubles.push({ kind: 'forwarding', error });
     }
     return attachment === undefined
       ? { ports: WITHOUT_PORTS }
@@ -131,53 +166,51 @@ class GatewayRole implements Role {
     outcome.blockedUntil = blockedUntil;
   }
 
-  /** `join` gets the place of a context that was there before its programs look into the tables. */
-  async #attachContext(
-    { rdid, nat }: DomainPlan,
-    context: ContextPlan,
-    troubles: Trouble[],
-    join: (attachment: ContextAttachment) => void,
-  ): Promise<ContextAttachment | undefined> {
-    const { core, links } = this.#parts;
-    const tunnel = links.providerPlace(context.providerAddress);
-    const mtu = innerMtu(tunnel, context.providerAddress);
-    const { uplink } = links;
-    if (uplink === undefined) throw new Error('a gateway has an uplink');
-    const request = { rdid, plan: context, nat, mtu: { tenant: mtu, external: uplink.mtu } };
-    const text = JSON.stringify({ request, tunnel, uplink });
-    const applied = this.#applied.get(rdid);
-    if (applied?.request === text) return applied.attachment;
-    this.#applied.delete(rdid);
-    let attachment: ContextAttachment | undefined;
-    const natFailure = await this.#contexts.apply(request, (joined, isNew) => {
-      this.#natLog?.watch(rdid, this.#contexts.names(rdid).netns);
-      attachment = { ...joined, tunnel, uplinkIfindex: uplink.ifindex, mtu };
-      // A context that was there is in use: its tables stand before a program of a new generation looks into them.
-      if (!isNew) join(attachment);
-      core.attach('port', joined.tenantIfindex);
-      core.attach('context', joined.externalIfindex);
-    });
-    // Without a policy the ruleset lets nothing through, and is the gateway's.
-    if (natFailure !== undefined)
-      troubles.push({ kind: nat === undefined ? 'gateway' : 'nat', error: natFailure });
-    else if (attachment !== undefined) this.#applied.set(rdid, { request: text, nat, attachment });
-    return attachment;
+  async settle(plan: DomainPlan, attachments: DomainAttachments, troubles: Trouble[]): Promise<void> {
+    await this.#complete(plan, troubles);
+    this.#uplinkBgp?.set(plan.rdid, this.#announced(plan, attachments, troubles));
   }
 
-  async settle(
-    { rdid, context, nat, siteConnections: plans }: DomainPlan,
-    _attachments: DomainAttachments,
+  /** What of the domain passes packets now. */
+  #announced(
+    { rdid, nat, forwarding }: DomainPlan,
+    { context }: DomainAttachments,
+    troubles: readonly Trouble[],
+  ): DomainAnnouncements | undefined {
+    // What another domain has is not in the plan: the rest works.
+    const isFailure = ({ error }: Trouble): boolean =>
+      !(error instanceof HnvError && error.code === 'HNV_CONFLICT');
+    const failed = new Set(troubles.filter(isFailure).map(({ kind }) => kind));
+    if (context === undefined || failed.has('gateway') || !this.#joined.has(rdid)) return undefined;
+    const inEffect = {
+      nat: failed.has('nat') ? undefined : nat,
+      forwarding: failed.has('forwarding') ? undefined : forwarding,
+    };
+    return {
+      announcements: announcementsOf(inEffect, this.#uplinkName),
+      providerIfindex: context.tunnel.ifindex,
+    };
+  }
+
+  async #complete(
+    { rdid, context, nat, forwarding, bgp, siteConnections: plans }: DomainPlan,
     troubles: Trouble[],
   ): Promise<void> {
-    if (context !== undefined && this.#applied.has(rdid)) {
+    if (context !== undefined && this.#joined.has(rdid)) {
       try {
         const { netns } = this.#contexts.names(rdid);
         const { addresses } = context;
-        const externalMtu = this.#parts.links.uplink?.mtu ?? 0;
+        const externalMtu = this.#parts.links.uplinks.first?.mtu ?? 0;
         troubles.push(...(await this.#tunnels.apply(rdid, { netns, plans, externalMtu, addresses })));
       } catch (error) {
         troubles.push({ kind: 'siteConnection', error });
       }
+      troubles.push(...(await this.#bgp.apply(rdid, { netns: this.#contexts.names(rdid).netns, plan: bgp })));
+    }
+    try {
+      await this.#parts.links.uplinks.promiscuous.use(rdid, forwarding?.uplink);
+    } catch (error) {
+      troubles.push({ kind: 'forwarding', error });
     }
     try {
       if (context === undefined) await this.remove(rdid);
@@ -191,7 +224,7 @@ class GatewayRole implements Role {
           nat?.externalAddresses.some(({ portStart }) => portStart !== undefined) ?? false,
         );
         // A context that could not be applied may have its old sessions.
-        if (this.#applied.has(rdid)) this.#leases.keepOnly(rdid, nat ?? NO_EXTERNALS);
+        if (this.#joined.has(rdid)) this.#leases.keepOnly(rdid, nat ?? NO_EXTERNALS);
       }
     } catch (error) {
       troubles.push({ kind: context === undefined ? 'gateway' : 'nat', error });
@@ -199,29 +232,30 @@ class GatewayRole implements Role {
   }
 
   inspect(rdid: string): Finding[] {
-    const attachment = this.#applied.get(rdid)?.attachment;
-    if (attachment === undefined) return [];
-    const { context, nat } = this.#contexts.inspect(rdid);
-    const { core } = this.#parts;
-    // Of links that have gone, nothing more is to be said.
-    if (context.length === 0) {
-      if (!core.isAttached('port', attachment.tenantIfindex)) context.push('the program of hnv was missing');
-      if (!core.isAttached('context', attachment.externalIfindex))
-        context.push('the program of ext was missing');
-    }
+    if (!this.#joined.has(rdid)) return [];
+    const { context, forwarding, nat } = this.#joined.inspect(rdid);
     const { netns } = this.#contexts.names(rdid);
     return [
       ...context.map((text) => ({ rdid, kind: 'gateway', text: `${netns}: ${text}` }) as const),
+      ...forwarding.map((text) => ({ rdid, kind: 'forwarding', text: `${netns}: ${text}` }) as const),
       ...nat.map((text) => ({ rdid, kind: 'nat', text: `${netns}: ${text}` }) as const),
       ...this.#tunnels
         .inspect(rdid)
         .map((text) => ({ rdid, kind: 'siteConnection', text: `${netns}: ${text}` }) as const),
+      ...this.#bgp.inspect(rdid).map((text) => ({ rdid, kind: 'bgp', text: `${netns}: ${text}` }) as const),
     ];
   }
 
+  /** A session that began by NAT must not wait for its end when its remote has come to be behind `fwd`, nor the other way. */
+  #endMisrouted(rdid: string): void {
+    const rules = this.#joined.rules(rdid);
+    if (rules === undefined) return;
+    // The namespace may go meanwhile, and its sessions with it.
+    endUncoveredSessions(this.#contexts.names(rdid).netns, rules).catch(() => undefined);
+  }
+
   forget(rdid: string): void {
-    this.#applied.delete(rdid);
-    this.#contexts.forget(rdid);
+    this.#joined.forget(rdid);
   }
 
   inspectNode(): Finding[] {
@@ -231,19 +265,24 @@ class GatewayRole implements Role {
         text,
       })),
       ...this.#sorter.inspect().map((text) => ({ text })),
+      ...(this.#uplinkBgp?.inspect() ?? []).map((text) => ({ text: `uplink: ${text}` })),
     ];
   }
 
   async mendNode(): Promise<void> {
+    this.#uplinkBgp?.restore();
     await Promise.all([this.#solicited.restore(), this.#sorter.restore()]);
   }
 
   async remove(rdid: string): Promise<void> {
-    this.#applied.delete(rdid);
+    this.#joined.forget(rdid);
+    this.#uplinkBgp?.set(rdid, undefined);
     await this.#solicited.set(rdid, []);
     await this.#sorter.set(rdid, false);
+    await this.#parts.links.uplinks.promiscuous.use(rdid, undefined);
     await this.#natLog?.end(rdid);
     const { netns } = this.#contexts.names(rdid);
+    await this.#bgp.remove(rdid, netns);
     await this.#tunnels.remove(rdid, netns);
     await this.#removeContext(netns);
     this.#leases.keepOnly(rdid, NO_EXTERNALS);
@@ -255,9 +294,12 @@ class GatewayRole implements Role {
 
   async removeOrphans(state: DesiredState): Promise<void> {
     const names = new Set([...state.domains.keys()].map((rdid) => this.#contexts.names(rdid).netns));
+    if (this.#uplinkBgp === undefined) await endSpeaker(frrPlace(this.#instance, undefined));
+    await this.#bgp.keepOnly(names);
     await this.#tunnels.keepOnly(names);
     const orphans = this.#contexts.present().filter((netns) => !names.has(netns));
     await Promise.all(orphans.map((netns) => this.#removeContext(netns)));
+    await this.#adoptPromiscuous(state);
     this.#adoptExternals(state);
     this.#natLog?.start(
       [...state.domains.keys()]
@@ -269,6 +311,14 @@ class GatewayRole implements Role {
       ({ nat }) => nat !== undefined && !externalAddressesOf(nat).every(isWhole),
     );
     await this.#sorter.keepOnly(new Set(sharing.map(({ rdid }) => rdid)));
+  }
+
+  /** What an earlier process has turned on stays until each domain has been looked at. */
+  #adoptPromiscuous({ domains, uplinks }: DesiredState): Promise<void> {
+    const users = [...domains.values()].flatMap(({ rdid, forwarding }): [string, string][] =>
+      forwarding === undefined ? [] : [[rdid, uplinkOf(forwarding, uplinks)]],
+    );
+    return this.#parts.links.uplinks.promiscuous.keepOnly(new Map(users));
   }
 
   /** What a domain had under an earlier process it has until its sessions have been looked through. */
@@ -309,7 +359,7 @@ class GatewayRole implements Role {
   natSessions(rdid: string, filter: NatSessionFilter): AsyncIterable<NatSession[]> | undefined {
     const { netns } = this.#contexts.names(rdid);
     if (!netnsExists(netns)) return undefined;
-    return this.#sessionLists.of(netns, this.#applied.get(rdid)?.nat, filter);
+    return this.#sessionLists.of(netns, this.#joined.rules(rdid)?.nat, filter);
   }
 
   siteConnections(rdid: string): ReadonlyMap<string, SiteConnectionState> {
@@ -318,6 +368,18 @@ class GatewayRole implements Role {
 
   siteConnection(rdid: string, name: string): Promise<SiteConnectionLive | undefined> {
     return this.#tunnels.live(rdid, name);
+  }
+
+  bgp(rdid: string): BgpState | undefined {
+    return this.#bgp.state(rdid);
+  }
+
+  bgpRoutes(rdid: string): AsyncIterable<BgpRoute[]> | undefined {
+    return this.#bgp.routes(rdid);
+  }
+
+  uplinkBgp(): BgpState | undefined {
+    return this.#uplinkBgp?.state();
   }
 
   learningCounts(): undefined {
@@ -329,8 +391,10 @@ class GatewayRole implements Role {
   }
 
   async close(): Promise<void> {
-    // Contexts go on, and tunnels.
+    // Contexts go on, tunnels and BGP sessions.
     this.#tunnels.close();
+    this.#bgp.close();
+    this.#uplinkBgp?.close();
     await this.#natLog?.close();
   }
 }

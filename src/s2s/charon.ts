@@ -2,22 +2,23 @@
  * The process of strongSwan's IKE daemon in a routing context: started, found again, ended. It goes on when this process ends, in
  * whatever way, and with it the tunnels. Its folder has its settings, its socket and a note of its process id, and no secret.
  */
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmdirSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { HnvError } from '../errors.ts';
-import { type Detached, reap, startDetached } from '../linux/child-process.ts';
+import { type Detached, startDetached } from '../linux/child-process.ts';
+import {
+  type Daemon,
+  daemonOf,
+  endDaemon,
+  findDaemon,
+  isAlive,
+  isInNetns,
+  noteDaemon,
+  noteStart,
+} from '../linux/daemon.ts';
 import { ip } from '../linux/iproute2.ts';
-import { inNetns, netnsInode } from '../linux/netns.ts';
+import { inNetns } from '../linux/netns.ts';
 import { ownTurn } from '../own-turn.ts';
 import { charonSettings } from './charon-settings.ts';
 import { CHARON, type IpsecEngine, missingPackages } from './engine.ts';
@@ -37,12 +38,6 @@ export interface RunningCharon {
   isNew: boolean;
 }
 
-/** A process id may be given again; with the time of its start (clock ticks since boot) it is one process. */
-interface Process {
-  pid: number;
-  startTime: string;
-}
-
 const FOLDER = '/run/hnvgw';
 const SETTINGS = 'strongswan.conf';
 const SOCKET = 'charon.vici';
@@ -53,9 +48,8 @@ const SETTINGS_VARIABLE = 'STRONGSWAN_CONF';
  * for it. So packets gather while the CPUs are busy, and a tunnel carries a fifth more of them.
  */
 const UNHURRIED = ['--batch', '0'];
-/** How long it may take to answer, and to end. A start takes 20 ms on an idle machine. */
+/** How long it may take to answer. A start takes 20 ms on an idle machine. */
 const START_MS = 15_000;
-const END_MS = 2_000;
 const LOOK_MS = 10;
 /** Last lines of those that tell why a start has failed. */
 const LINES = 4;
@@ -74,7 +68,7 @@ export async function runCharon(place: CharonPlace, engine: IpsecEngine): Promis
   const there = findProcess(place);
   if (there !== undefined) {
     if (isAsWanted(place, there, settings) && (await answers(socket))) {
-      writeNote(place, there);
+      noteDaemon(join(place.folder, NOTE), there);
       return { socket, pid: there.pid, isNew: false };
     }
     await end(there);
@@ -111,34 +105,34 @@ async function start({ netns, folder }: CharonPlace, settings: string, socket: s
   const file = join(folder, SETTINGS);
   mkdirSync(dirname(folder), { recursive: true });
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  // A note of the last one would hide this one, if this process ended before it writes its own.
-  for (const name of [NOTE, SOCKET]) rmSync(join(folder, name), { force: true });
+  rmSync(join(folder, SOCKET), { force: true });
   writeFileSync(file, settings, { mode: 0o600 });
+  noteStart(join(folder, NOTE));
   // Nothing else of our environment: it would tell systemd in our name that it is ready.
   const environment = { [SETTINGS_VARIABLE]: file };
   const detached = startDetached('chrt', [...UNHURRIED, CHARON], environment, (begin) =>
     inNetns(netns, begin),
   );
   try {
-    const process = { pid: detached.pid, startTime: statusOf(detached.pid)?.startTime ?? '' };
-    writeNote({ netns, folder }, process);
-    await answered(process, detached, socket);
-    return process.pid;
+    const daemon = { pid: detached.pid, startTime: daemonOf(detached.pid)?.startTime ?? '' };
+    noteDaemon(join(folder, NOTE), daemon);
+    await answered(daemon, detached, socket);
+    return daemon.pid;
   } finally {
     detached.release();
   }
 }
 
-async function answered(process: Process, detached: Detached, socket: string): Promise<void> {
+async function answered(daemon: Daemon, detached: Detached, socket: string): Promise<void> {
   const latest = performance.now() + START_MS;
   while (!(await answers(socket))) {
-    if (!isAlive(process))
+    if (!isAlive(daemon))
       throw new HnvError(
         'HNV_SITE',
         `The IKE daemon has ended at its start: ${lastOf(detached.firstWords())}`,
       );
     if (performance.now() > latest) {
-      await end(process);
+      await end(daemon);
       throw new HnvError(
         'HNV_SITE',
         `The IKE daemon has not answered within ${START_MS / 1000} s of its start.`,
@@ -176,64 +170,19 @@ async function answers(socket: string): Promise<boolean> {
   }
 }
 
-/** Its namespace may be gone, and another one have the name. */
-function isAsWanted(place: CharonPlace, { pid }: Process, settings: string): boolean {
-  return (
-    textOf(join(place.folder, SETTINGS)) === settings &&
-    statSync(`/proc/${pid}/ns/net`, { bigint: true, throwIfNoEntry: false })?.ino === netnsInode(place.netns)
-  );
+function isAsWanted(place: CharonPlace, daemon: Daemon, settings: string): boolean {
+  return textOf(join(place.folder, SETTINGS)) === settings && isInNetns(daemon, place.netns);
 }
 
-async function end(process: Process): Promise<void> {
-  for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
-    const latest = performance.now() + END_MS;
-    if (isAlive(process)) globalThis.process.kill(process.pid, signal);
-    while (isAlive(process) && performance.now() < latest) await delay(LOOK_MS);
-  }
-  if (isAlive(process))
-    throw new HnvError('HNV_SITE', `The IKE daemon, process ${process.pid}, does not end.`);
+async function end(daemon: Daemon): Promise<void> {
+  if (!(await endDaemon(daemon)))
+    throw new HnvError('HNV_SITE', `The IKE daemon, process ${daemon.pid}, does not end.`);
 }
 
-function findProcess(place: CharonPlace): Process | undefined {
-  const [pid, startTime] = textOf(join(place.folder, NOTE))?.trim().split(' ') ?? [];
-  if (pid === undefined || startTime === undefined) return searchProcess(place);
-  const noted = { pid: Number(pid), startTime };
-  return isAlive(noted) ? noted : undefined;
-}
-
-/** The gateway was killed between a start and its note: by what tells the daemon where its settings are. */
-function searchProcess({ folder }: CharonPlace): Process | undefined {
-  if (!existsSync(folder)) return undefined;
+/** The gateway may have been killed between a start and its note: then by what tells the daemon where its settings are. */
+function findProcess({ folder }: CharonPlace): Daemon | undefined {
   const variable = `${SETTINGS_VARIABLE}=${join(folder, SETTINGS)}\0`;
-  const pid = readdirSync('/proc').find(
-    (name) => /^\d+$/.test(name) && textOf(`/proc/${name}/environ`)?.includes(variable),
-  );
-  const startTime = pid === undefined ? undefined : statusOf(Number(pid))?.startTime;
-  return startTime === undefined ? undefined : { pid: Number(pid), startTime };
-}
-
-function writeNote({ folder }: CharonPlace, { pid, startTime }: Process): void {
-  writeFileSync(join(folder, NOTE), `${pid} ${startTime}\n`, { mode: 0o600 });
-}
-
-/** A child of ours that has ended is taken from the kernel's table. */
-function isAlive({ pid, startTime }: Process): boolean {
-  const status = statusOf(pid);
-  if (status?.startTime !== startTime) return false;
-  if (!status.hasEnded) return true;
-  reap(pid);
-  return false;
-}
-
-/** From /proc/PID/stat (proc(5)); undefined when there is no such process. */
-function statusOf(pid: number): { startTime: string; hasEnded: boolean } | undefined {
-  const stat = textOf(`/proc/${pid}/stat`);
-  if (stat === undefined) return undefined;
-  // The second field is the program's name, in parentheses and with whatever is in it.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  const [state, threads, startTime = ''] = [fields[0], fields[17], fields[19]];
-  // The first thread may have ended before the others, which still have the TUN link.
-  return { startTime, hasEnded: (state === 'Z' || state === 'X') && Number(threads) <= 1 };
+  return findDaemon(join(folder, NOTE), (pid) => textOf(`/proc/${pid}/environ`)?.includes(variable) ?? false);
 }
 
 function textOf(file: string): string | undefined {
