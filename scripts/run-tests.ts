@@ -14,7 +14,7 @@ const SUITES = [
 ];
 /** What judges times or memory, or fills the machine, has it for itself. */
 const ALONE =
-  /\/(gateway-survives-kill|host-(learning|migration|vrrp)|lab-(close|vrrp)|linux-link-monitor|property|s2s-life|scale)\.test\.ts$/;
+  /\/(bgp-gateway-life|gateway-survives-kill|host-(learning|migration|vrrp)|lab-(close|vrrp)|linux-link-monitor|property|s2s-life|scale)\.test\.ts$/;
 /** `    ok 3 - sentence # time=…`: four spaces are one level below the file. */
 const RESULT = /^ {4}(not ok|ok) \d+ - (.*?)(?: # time=.*)?$/;
 const FILE = /^(not ok|ok) \d+ - (.*?)(?: # time=(.*?))?(?: \{)?$/;

@@ -3,7 +3,6 @@
  * br-phy has the provider NIC and the provider addresses; bridge br-int has the VMs and the NVGRE tunnel port, which serves
  * both families.
  */
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import ipaddr from 'ipaddr.js';
 import { familyOf } from './address.ts';
@@ -11,12 +10,10 @@ import { type Fabric, sendWireFrames } from './fabric.ts';
 import { hnvFlows, type TenantPolicy } from './hnv-flows.ts';
 import type { Lab } from './lab.ts';
 import type { Namespace } from './namespace.ts';
+import { OpenVswitch } from './open-vswitch.ts';
 import { RawLink } from './raw-link.ts';
-import { until } from './until.ts';
 import { VM_NIC, type Vm, type VmSpec } from './vm.ts';
 import { startVms, type VmHost } from './vm-host.ts';
-
-const SCHEMA = '/usr/share/openvswitch/vswitch.ovsschema';
 
 /** The host's NIC on the provider network: capture here, inject here. */
 export const PROVIDER_NIC = 'pa';
@@ -27,19 +24,19 @@ export class OvsHost implements VmHost {
   readonly providerAddresses: readonly string[];
   /** MAC of the provider addresses. */
   readonly mac: string;
-  readonly #dir: string;
+  readonly #switch: OpenVswitch;
   /** VMs and their port numbers. */
   readonly #ports = new Map<Vm, number>();
   #tunnelPort = 0;
   #policies: readonly TenantPolicy[] = [];
   #raw: Promise<RawLink> | undefined;
 
-  private constructor(lab: Lab, namespace: Namespace, providerAddresses: readonly string[]) {
-    this.lab = lab;
-    this.namespace = namespace;
+  private constructor(ovs: OpenVswitch, providerAddresses: readonly string[]) {
+    this.lab = ovs.namespace.lab;
+    this.namespace = ovs.namespace;
+    this.#switch = ovs;
     this.providerAddresses = providerAddresses;
     this.mac = macOf(this.providerAddress);
-    this.#dir = join(lab.dir, namespace.name);
   }
 
   /** Makes a host on the provider network; addresses are `192.168.1.10/24`, of each family at most one. */
@@ -50,11 +47,12 @@ export class OvsHost implements VmHost {
   ): Promise<OvsHost> {
     const { lab } = fabric;
     const addresses = providerAddresses.map((address) => address.split('/')[0] ?? '');
-    const host = new OvsHost(lab, await lab.namespace(short), addresses);
-    await fabric.attach(host.namespace, PROVIDER_NIC, { wireFrames: true });
-    await host.namespace.ip('link', 'set', PROVIDER_NIC, 'addrgenmode', 'none');
-    await host.#start();
-    await host.#vsctl(
+    const namespace = await lab.namespace(short);
+    await fabric.attach(namespace, PROVIDER_NIC, { wireFrames: true });
+    await namespace.ip('link', 'set', PROVIDER_NIC, 'addrgenmode', 'none');
+    const ovs = await OpenVswitch.start(namespace, join(lab.dir, namespace.name));
+    const host = new OvsHost(ovs, addresses);
+    await host.#switch.vsctl(
       `add-br br-phy -- set bridge br-phy datapath_type=netdev other_config:hwaddr="${host.mac}"`,
       `add-port br-phy ${PROVIDER_NIC}`,
       // Secure: without flows nothing passes, instead of everything.
@@ -95,13 +93,13 @@ export class OvsHost implements VmHost {
   async plug(vms: readonly Vm[]): Promise<void> {
     if (vms.length === 0) return;
     for (const vm of vms) await sendWireFrames(vm.namespace, VM_NIC);
-    await this.#vsctl(...vms.map((vm) => `add-port br-int ${vm.name}`));
+    await this.#switch.vsctl(...vms.map((vm) => `add-port br-int ${vm.name}`));
     for (const vm of vms) this.#ports.set(vm, await this.#ofport(vm.name));
     await this.#program();
   }
 
   async unplug(vm: Vm): Promise<void> {
-    await this.#vsctl(`del-port br-int ${vm.name}`);
+    await this.#switch.vsctl(`del-port br-int ${vm.name}`);
     this.#ports.delete(vm);
     await this.#program();
   }
@@ -120,52 +118,12 @@ export class OvsHost implements VmHost {
 
   /** The flows that are installed, with their packet counts, for messages. */
   async dumpFlows(): Promise<string> {
-    const socket = join(this.#dir, 'br-int.mgmt');
+    const socket = join(this.#switch.dir, 'br-int.mgmt');
     return (await this.lab.runChecked('ovs-ofctl', ['-O', 'OpenFlow13', 'dump-flows', socket])).stdout;
   }
 
-  async #start(): Promise<void> {
-    await mkdir(this.#dir);
-    const database = join(this.#dir, 'conf.db');
-    const env = { ...process.env, OVS_RUNDIR: this.#dir, OVS_DBDIR: this.#dir, OVS_LOGDIR: this.#dir };
-    await this.lab.runChecked('ovsdb-tool', ['create', database, SCHEMA], { env });
-    const log = ['-vsyslog:off', '-vconsole:warn'];
-    const server = await this.namespace.spawn(
-      [
-        'ovsdb-server',
-        database,
-        `--remote=punix:${this.#dir}/db.sock`,
-        `--unixctl=${this.#dir}/db.ctl`,
-        ...log,
-      ],
-      { env },
-    );
-    await until('ovsdb-server answers', 10_000, async () => {
-      if (!server.running) throw new Error(`ovsdb-server ended:\n${server.tail()}`);
-      const args = ['--timeout=2', `--target=${this.#dir}/db.ctl`, 'version'];
-      return (await this.lab.run('ovs-appctl', args)).code === 0;
-    });
-    await this.lab.runChecked('ovs-vsctl', [
-      '--timeout=10',
-      `--db=unix:${this.#dir}/db.sock`,
-      '--no-wait',
-      'init',
-    ]);
-    await this.namespace.spawn(
-      ['ovs-vswitchd', `unix:${this.#dir}/db.sock`, `--unixctl=${this.#dir}/vswitchd.ctl`, ...log],
-      { env },
-    );
-  }
-
-  /** ovs-vsctl in one transaction; waits until the switch has done it. */
-  async #vsctl(...commands: string[]): Promise<string> {
-    const words = commands.join(' -- ').split(' ');
-    const args = ['--timeout=20', `--db=unix:${this.#dir}/db.sock`, ...words];
-    return (await this.lab.runChecked('ovs-vsctl', args)).stdout;
-  }
-
   async #ofport(port: string): Promise<number> {
-    const ofport = Number(await this.#vsctl(`get interface ${port} ofport`));
+    const ofport = Number(await this.#switch.vsctl(`get interface ${port} ofport`));
     if (!(ofport > 0)) throw new Error(`Open vSwitch could not open ${port}`);
     return ofport;
   }
@@ -175,7 +133,7 @@ export class OvsHost implements VmHost {
       return { ofport, mac: vm.spec.mac, addresses: vm.addresses, vsid: vm.spec.vsid };
     });
     const flows = hnvFlows(this.providerAddresses, this.#tunnelPort, ports, this.#policies);
-    const args = ['-O', 'OpenFlow13', 'replace-flows', join(this.#dir, 'br-int.mgmt'), '-'];
+    const args = ['-O', 'OpenFlow13', 'replace-flows', join(this.#switch.dir, 'br-int.mgmt'), '-'];
     await this.lab.runChecked('ovs-ofctl', args, { input: `${flows.join('\n')}\n` });
   }
 }

@@ -31,11 +31,11 @@ export interface ConnectionBody {
 }
 
 export class SiteDomain {
-  readonly tenant: Tenant;
+  readonly tenant: Pick<Tenant, 'name' | 'rdid'>;
   readonly vms: Vm[];
   readonly #gateway: ManyDomains['gateway'];
 
-  constructor(gateway: ManyDomains['gateway'], tenant: Tenant, vms: Vm[]) {
+  constructor(gateway: ManyDomains['gateway'], tenant: SiteDomain['tenant'], vms: Vm[]) {
     this.#gateway = gateway;
     this.tenant = tenant;
     this.vms = vms;
@@ -111,24 +111,24 @@ export interface SiteDomains {
   domains: [SiteDomain, SiteDomain];
 }
 
-/**
- * The gateway knows both tenants; they have no NAT yet, and no sites. Their VMs have been at the gateway: Open vSwitch keeps no
- * packet while it asks for a neighbour.
- */
+/** The gateway knows both tenants; they have no NAT yet, and no sites. Their VMs have been at the gateway. */
 export async function buildSiteDomains(lab: Lab, prefixes?: Ipv6Prefixes): Promise<SiteDomains> {
   const { gateway, internet, domains } = await buildManyDomains(lab, 2, prefixes);
-  await Promise.all(
-    domains.flatMap(({ vms }) =>
-      vms.map((vm) =>
-        until(`${vm.name} reaches the gateway`, 10_000, async () => {
-          return (await vm.ping(GATEWAY_CUSTOMER_ADDRESS, 1)).received === 1;
-        }),
-      ),
-    ),
-  );
+  await reachGateway(domains.flatMap(({ vms }) => vms));
   const [first, second] = domains.map(({ tenant, vms }) => new SiteDomain(gateway, tenant, vms));
   if (first === undefined || second === undefined) throw new Error('there are no two tenants');
   return { gateway, internet, domains: [first, second] };
+}
+
+/** Has VMs at the gateway once: Open vSwitch keeps no packet while it asks for a neighbour. */
+export async function reachGateway(vms: readonly Vm[]): Promise<void> {
+  await Promise.all(
+    vms.map((vm) =>
+      until(`${vm.name} reaches the gateway`, 10_000, async () => {
+        return (await vm.ping(GATEWAY_CUSTOMER_ADDRESS, 1)).received === 1;
+      }),
+    ),
+  );
 }
 
 /** A site on the lab's internet, which has SITE_SUBNET and sends VM_SUBNET through tunnels alone, unless told otherwise. */

@@ -188,7 +188,7 @@ export async function makeSiteNetwork(
 }
 
 /** IPv4 and IPv6 packets go on. */
-async function makeRouter(namespace: Namespace): Promise<void> {
+export async function makeRouter(namespace: Namespace): Promise<void> {
   await withoutDad(namespace);
   const settings = [
     ...['net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1', 'net.ipv4.conf.all.send_redirects=0'],

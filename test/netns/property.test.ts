@@ -19,7 +19,7 @@ import { NIC_ADDRESSES, PROVIDER_NICS } from '../lab/random-policy.ts';
 import { RandomPolicyNode } from '../lab/random-policy-node.ts';
 import { plug, type Step, stepsOf } from '../lab/random-policy-operations.ts';
 
-const SECONDS = Number(process.env.PROPERTY_SECONDS ?? 30);
+const SECONDS = Number(process.env.PROPERTY_SECONDS ?? 20);
 const SEED = Number(process.env.PROPERTY_SEED ?? Math.floor(Math.random() * 0x7fffffff));
 /** More than any run has time for. */
 const STEPS = 40 * Math.max(SECONDS, 40);

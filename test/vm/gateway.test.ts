@@ -1,6 +1,6 @@
 /**
- * The gateway under a stock kernel, between two things that only such a kernel has: a host that tunnels with the kernel's own GRE
- * device, and IPsec with the kernel's ESP, to sites with strongSwan and with Libreswan.
+ * The gateway under a stock kernel, beside what only such a kernel has: a host that tunnels with the kernel's own GRE device, a
+ * corporate network on the kernel's own 802.1Q device, and IPsec with the kernel's ESP, to sites with strongSwan and with Libreswan.
  */
 import t, { type Test } from 'tap';
 import type { SiteConnectionLive } from '../../src/api/operations.ts';
@@ -21,6 +21,8 @@ import { FLOW_ID, startGretapVm } from './gretap-host.ts';
 const TRANSFER_BYTES = 300_000;
 const VM_SUBNET = '10.1.1.0/24';
 const EXTERNAL = CONTOSO.externalAddress;
+const VLAN = 100;
+const [CORPORATE, CORPORATE_GATEWAY] = ['172.20.0.1', '172.20.0.2'];
 const KEY = 'a key of this tenant and its sites';
 const [HOST] = HOST_ADDRESSES;
 /** Everything takes its time in a machine that is emulated. */
@@ -88,6 +90,22 @@ t.test('a gateway under a stock kernel', async (t) => {
       }
       t.same([...new Set(of(HOST).map(({ flowId }) => flowId))], [FLOW_ID], 'the kernel has its own way');
     });
+  });
+
+  await t.test('forwarding to a VLAN of the kernel’s own 802.1Q', async (t) => {
+    const corporate = await lab.namespace('corp');
+    const vlan = `link add link ${Internet.nic} name eth0 netns ${corporate.name} up type vlan id ${VLAN}`;
+    await internet.namespace.ip(...vlan.split(' '));
+    await corporate.ipBatch([
+      `addr add ${CORPORATE}/24 dev eth0`,
+      `route add ${VM_SUBNET} via ${CORPORATE_GATEWAY}`,
+    ]);
+    await api.put(`${domain.base}/forwarding?wait=60s`, {
+      ...{ vlanId: VLAN, addresses: [`${CORPORATE_GATEWAY}/24`], advertise: [VM_SUBNET] },
+    });
+    t.match(await vm.ping(CORPORATE), { received: 3 });
+    const transfer = await Transfer.start(corporate, vm.ip, 80, 1e9);
+    t.match(await transfer.finished(), { bytes: TRANSFER_BYTES, intact: true });
   });
 
   await t.test('IPsec with the kernel’s ESP', async (t) => {
