@@ -3,11 +3,12 @@
  * different machines or runs cannot be compared; the ratios can. With --check it exits with 1 when a ratio is below its floor
  * (floors.json). Parts of it: --host from host to host, --connections new TCP connections through NAT. Instead of it: --tunnels
  * TCP through IPsec. Instead of it, beside their limits: --control-plane under a hoster's load, --port-blocks a thousand domains
- * that share sixteen addresses, --site-connections 250 IPsec tunnels of a hundred domains.
+ * that share sixteen addresses, --site-connections 250 IPsec tunnels of a hundred domains, --bgp BGP of a hundred domains.
  */
 import { parseArgs } from 'node:util';
 import { Fabric } from '../test/lab/fabric.ts';
 import { Lab } from '../test/lab/lab.ts';
+import { bgpDomains } from './bgp.ts';
 import { buildBenchObjects } from './bpf-objects.ts';
 import { controlPlane } from './control-plane.ts';
 import { controlPlaneTable, isGoodEnough, type Row, writeControlPlane } from './control-plane-report.ts';
@@ -30,6 +31,7 @@ const { values: options } = parseArgs({
     'control-plane': { type: 'boolean', default: false },
     'port-blocks': { type: 'boolean', default: false },
     'site-connections': { type: 'boolean', default: false },
+    bgp: { type: 'boolean', default: false },
     tunnels: { type: 'boolean', default: false },
     check: { type: 'boolean', default: false },
   },
@@ -49,6 +51,7 @@ try {
 /** Whether what was asked for is as good as it must be. */
 function run(): Promise<boolean> {
   if (options['control-plane']) return runControlPlane(controlPlane);
+  if (options.bgp) return runControlPlane(bgpDomains);
   if (options['site-connections']) return runControlPlane(siteConnections);
   return options['port-blocks'] ? runControlPlane(portBlocks) : runDataPlane();
 }
