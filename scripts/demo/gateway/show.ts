@@ -2,7 +2,9 @@
 import { Capture } from '../../../test/lab/capture.ts';
 import { PROVIDER_NIC } from '../../../test/lab/ovs-host.ts';
 import { type Act, type Company, Trials } from '../act.ts';
+import { buildCorporate } from './corporate.ts';
 import { readFigures } from './figures.ts';
+import { callCorporate, fetchByNat, joinNetworks, killGatewayUnderBgp, watchVlans } from './forwarding.ts';
 import { callForeignVm, reachOwnNeighbours } from './isolation.ts';
 import { lookAround, PICTURE } from './look-around.ts';
 import { giveOwnAddress, limitSessions, shareAddress } from './nat.ts';
@@ -82,5 +84,24 @@ export async function playGateway(company: Company): Promise<Act> {
     ...(await reportUplink(uplink)),
     ...(await reportTunnels(uplink)),
   ]);
+
+  narration.say('', 'Forwarding without NAT');
+  await playForwarding(company, trials);
   return { title: GATEWAY_TITLE, frames, rows: trials.rows, lookAround: lookAround(stage) };
+}
+
+/** On a lab and a gateway of its own: a provider network 10.0.0.0/24, and corporate networks on VLANs of the uplink. */
+async function playForwarding({ labs, narration }: Company, trials: Trials): Promise<void> {
+  const stage = await narration.step(
+    'Another gateway, three tenants, corporate routers (BIRD, none, FRR) on VLANs',
+    async () => buildCorporate(await labs.create('demofwd')),
+  );
+  const trial = trials.try.bind(trials);
+  await trial('The gateway is told of VLANs and BGP peers, by PUTs', () => joinNetworks(stage));
+  await trial('VMs and corporate hosts call each other', () => callCorporate(stage));
+  await trial('Contoso calls its network; all three corporate routers listen', () => watchVlans(stage));
+  await trial('Fabrikam calls its network and the internet', () => fetchByNat(stage));
+  await trial('A VM pings its network; the gateway is killed (SIGKILL), and started again', () =>
+    killGatewayUnderBgp(stage),
+  );
 }
