@@ -1,12 +1,13 @@
 /** Index of what NAT policies have outside: external addresses with their port blocks, prefixes, and what pools have given. */
 
-import { type AddressRange, rangeKey, rangeOf } from '../policy/address-ranges.ts';
+import type { AddressRange } from '../policy/address-ranges.ts';
 import { externalAddressesOf } from '../policy/external-addresses.ts';
 import { type ExternalShare, shareOf, withoutShare, withShare } from '../policy/external-shares.ts';
 import { poolOf } from '../policy/pool-space.ts';
 import type { ExternalAddressPool, Nat } from '../policy/resources.ts';
 import type { Externals } from '../policy/state.ts';
 import { Ordered } from './ordered.ts';
+import { addRange, removeRange } from './owned-ranges.ts';
 import { addMember, deleteEntry, removeMember, setEntry, type UndoLog } from './undo.ts';
 
 type Pools = ReadonlyMap<string, ExternalAddressPool>;
@@ -27,11 +28,11 @@ export class ExternalOwners implements Externals {
   take(rdid: string, nat: Nat, pools: Pools, undo: UndoLog): void {
     for (const address of externalAddressesOf(nat)) {
       const shares = this.addresses.get(address.ipAddress);
-      if (shares === undefined) this.#addRange(address.ipAddress, undo);
+      if (shares === undefined) addRange(this.ranges, address.ipAddress, undo);
       setEntry(this.addresses, address.ipAddress, withShare(shares, shareOf(rdid, address)), undo);
     }
     for (const { prefix } of nat.externalPrefixes) {
-      this.#addRange(prefix, undo);
+      addRange(this.ranges, prefix, undo);
       setEntry(this.prefixes, prefix, rdid, undo);
     }
     const pool = poolOfPolicy(pools, nat);
@@ -47,12 +48,12 @@ export class ExternalOwners implements Externals {
       if (left.length > 0) {
         setEntry(this.addresses, ipAddress, left, undo);
       } else {
-        this.#removeRange(ipAddress, undo);
+        removeRange(this.ranges, ipAddress, undo);
         deleteEntry(this.addresses, ipAddress, undo);
       }
     }
     for (const { prefix } of nat.externalPrefixes) {
-      this.#removeRange(prefix, undo);
+      removeRange(this.ranges, prefix, undo);
       deleteEntry(this.prefixes, prefix, undo);
     }
     const pool = poolOfPolicy(pools, nat);
@@ -68,20 +69,6 @@ export class ExternalOwners implements Externals {
     copy.poolUsers = new Map([...this.poolUsers].map(([pool, rdids]) => [pool, new Set(rdids)]));
     copy.count = this.count;
     return copy;
-  }
-
-  #addRange(text: string, undo: UndoLog): void {
-    const range = rangeOf(text);
-    const key = rangeKey(range);
-    this.ranges.set(key, range);
-    undo.push(() => this.ranges.delete(key));
-  }
-
-  #removeRange(text: string, undo: UndoLog): void {
-    const range = rangeOf(text);
-    const key = rangeKey(range);
-    this.ranges.delete(key);
-    undo.push(() => this.ranges.set(key, range));
   }
 
   #add(count: number, undo: UndoLog): void {

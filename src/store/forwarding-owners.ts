@@ -1,9 +1,10 @@
 /** Index of what forwarding policies have that no two domains may have: VLANs, and what is on untagged networks. */
-import { type AddressRange, rangeKey, rangeOf } from '../policy/address-ranges.ts';
+import type { AddressRange } from '../policy/address-ranges.ts';
 import { claimsOf } from '../policy/forwarding-index.ts';
 import type { Forwarding } from '../policy/resources.ts';
 import type { Forwardings } from '../policy/state.ts';
 import { Ordered } from './ordered.ts';
+import { addRange, removeRange } from './owned-ranges.ts';
 import { deleteEntry, setEntry, type UndoLog } from './undo.ts';
 
 export class ForwardingOwners implements Forwardings {
@@ -21,7 +22,7 @@ export class ForwardingOwners implements Forwardings {
   /** Enters what the domain's policy has. */
   take(rdid: string, forwarding: Forwarding, undo: UndoLog): void {
     for (const [owners, name] of this.#claims(forwarding)) {
-      if (owners !== this.vlans) this.#addRange(name, undo);
+      if (owners !== this.vlans) addRange(this.ranges, name, undo);
       setEntry(owners, name, rdid, undo);
     }
   }
@@ -32,7 +33,7 @@ export class ForwardingOwners implements Forwardings {
     for (const [owners, name] of this.#claims(forwarding)) {
       // With another configuration than the one it was written under, two policies of the file may have the same.
       if (owners.get(name) !== rdid) continue;
-      if (owners !== this.vlans) this.#removeRange(name, undo);
+      if (owners !== this.vlans) removeRange(this.ranges, name, undo);
       deleteEntry(owners, name, undo);
     }
   }
@@ -51,19 +52,5 @@ export class ForwardingOwners implements Forwardings {
     if (vlan !== undefined) yield [this.vlans, vlan];
     for (const address of addresses) yield [this.addresses, address];
     for (const prefix of prefixes) yield [this.prefixes, prefix];
-  }
-
-  #addRange(text: string, undo: UndoLog): void {
-    const range = rangeOf(text);
-    const key = rangeKey(range);
-    this.ranges.set(key, range);
-    undo.push(() => this.ranges.delete(key));
-  }
-
-  #removeRange(text: string, undo: UndoLog): void {
-    const range = rangeOf(text);
-    const key = rangeKey(range);
-    this.ranges.delete(key);
-    undo.push(() => this.ranges.set(key, range));
   }
 }
