@@ -10,10 +10,11 @@ function sized<T extends { readonly length: number }>(list: T, length: number): 
 }
 
 /** Changes whenever a map, its key or its value does. */
-export const layoutVersion = '9622c57e';
+export const layoutVersion = '9a1bde0a';
 
 /** The maps by name, with the types of their keys and values. */
 export const maps = {
+  fast_domains: { key: 'unsigned int', value: 'FastDomain' },
   quote_scratch: { key: 'unsigned int', value: 'Quote' },
   segments: { key: 'SegmentKey', value: 'Segment' },
   segment_ports: { key: 'InterfaceKey', value: 'SegmentPort' },
@@ -46,6 +47,15 @@ export const maps = {
   drop_scratch: { key: 'unsigned int', value: 'DropSample' },
   drop_samples: {},
   learned: {},
+  flows4: { key: 'Flow4Key', value: 'Flow' },
+  flows6: { key: 'Flow6Key', value: 'Flow' },
+  fast_links: { key: 'InterfaceKey', value: 'FastLink' },
+  spread_over: { key: 'unsigned int', value: 'Spread' },
+  spread_cpus: { key: 'unsigned int', value: 'SpreadCpu' },
+  arrivals: { key: 'unsigned int', value: 'Arrival' },
+  seen: { key: 'unsigned int', value: 'unsigned int' },
+  learning: { key: 'unsigned int', value: 'Learning' },
+  next_hops: { key: 'unsigned int', value: 'NextHop' },
   learned_scratch: { key: 'unsigned int', value: 'Learned' },
   sightings: { key: 'SightingKey', value: 'Sighting' },
 } as const;
@@ -142,6 +152,40 @@ export const Evidence = {
   HNV_EVIDENCE_ND: 2,
   HNV_EVIDENCE_DHCP: 3,
 } as const;
+
+/** struct hnv_fast_domain */
+export interface FastDomain {
+  generation: number;
+  isEnabled: number;
+  netnsId: number;
+  tcpMs: number;
+  udpMs: number;
+  revisitSeconds: number;
+}
+export const fastDomainSize = 24;
+export function encodeFastDomain(value: FastDomain): Uint8Array {
+  const bytes = new Uint8Array(fastDomainSize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  view.setUint32(0, value.generation, true);
+  view.setUint32(4, value.isEnabled, true);
+  view.setUint32(8, value.netnsId, true);
+  view.setUint32(12, value.tcpMs, true);
+  view.setUint32(16, value.udpMs, true);
+  view.setUint32(20, value.revisitSeconds, true);
+  return bytes;
+}
+export function decodeFastDomain(bytes: Uint8Array): FastDomain {
+  sized(bytes, fastDomainSize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return {
+    generation: view.getUint32(0, true),
+    isEnabled: view.getUint32(4, true),
+    netnsId: view.getUint32(8, true),
+    tcpMs: view.getUint32(12, true),
+    udpMs: view.getUint32(16, true),
+    revisitSeconds: view.getUint32(20, true),
+  };
+}
 
 /** struct quote */
 export interface Quote {
@@ -1136,14 +1180,15 @@ export interface Stats {
   decapBytes: bigint;
   encapPackets: bigint;
   encapBytes: bigint;
-  lastSampleNs: bigint;
-  lastErrorNs: bigint;
+  fastPackets: bigint;
   localPackets: bigint;
   localBytes: bigint;
   replicatedPackets: bigint;
+  lastSampleNs: bigint;
+  lastErrorNs: bigint;
   drops: BigUint64Array;
 }
-export const statsSize = 536;
+export const statsSize = 544;
 export function encodeStats(value: Stats): Uint8Array {
   const bytes = new Uint8Array(statsSize);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -1151,12 +1196,13 @@ export function encodeStats(value: Stats): Uint8Array {
   view.setBigUint64(8, value.decapBytes, true);
   view.setBigUint64(16, value.encapPackets, true);
   view.setBigUint64(24, value.encapBytes, true);
-  view.setBigUint64(32, value.lastSampleNs, true);
-  view.setBigUint64(40, value.lastErrorNs, true);
-  view.setBigUint64(48, value.localPackets, true);
-  view.setBigUint64(56, value.localBytes, true);
-  view.setBigUint64(64, value.replicatedPackets, true);
-  sized(value.drops, 58).forEach((word, i) => view.setBigUint64(72 + i * 8, word, true));
+  view.setBigUint64(32, value.fastPackets, true);
+  view.setBigUint64(40, value.localPackets, true);
+  view.setBigUint64(48, value.localBytes, true);
+  view.setBigUint64(56, value.replicatedPackets, true);
+  view.setBigUint64(64, value.lastSampleNs, true);
+  view.setBigUint64(72, value.lastErrorNs, true);
+  sized(value.drops, 58).forEach((word, i) => view.setBigUint64(80 + i * 8, word, true));
   return bytes;
 }
 export function decodeStats(bytes: Uint8Array): Stats {
@@ -1167,12 +1213,13 @@ export function decodeStats(bytes: Uint8Array): Stats {
     decapBytes: view.getBigUint64(8, true),
     encapPackets: view.getBigUint64(16, true),
     encapBytes: view.getBigUint64(24, true),
-    lastSampleNs: view.getBigUint64(32, true),
-    lastErrorNs: view.getBigUint64(40, true),
-    localPackets: view.getBigUint64(48, true),
-    localBytes: view.getBigUint64(56, true),
-    replicatedPackets: view.getBigUint64(64, true),
-    drops: BigUint64Array.from({ length: 58 }, (_, i) => view.getBigUint64(72 + i * 8, true)),
+    fastPackets: view.getBigUint64(32, true),
+    localPackets: view.getBigUint64(40, true),
+    localBytes: view.getBigUint64(48, true),
+    replicatedPackets: view.getBigUint64(56, true),
+    lastSampleNs: view.getBigUint64(64, true),
+    lastErrorNs: view.getBigUint64(72, true),
+    drops: BigUint64Array.from({ length: 58 }, (_, i) => view.getBigUint64(80 + i * 8, true)),
   };
 }
 
@@ -1213,6 +1260,397 @@ export function decodeDropSample(bytes: Uint8Array): DropSample {
     captured: view.getUint32(24, true),
     head: bytes.slice(28, 156),
     pad: bytes.slice(156, 160),
+  };
+}
+
+/** struct hnv_flow4_key */
+export interface Flow4Key {
+  source: number;
+  destination: number;
+  sourcePort: number;
+  destinationPort: number;
+  place: number;
+  vlan: number;
+  protocol: number;
+  side: number;
+  pad: number;
+}
+export const flow4KeySize = 24;
+export function encodeFlow4Key(value: Flow4Key): Uint8Array {
+  const bytes = new Uint8Array(flow4KeySize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  view.setUint32(0, value.source, false);
+  view.setUint32(4, value.destination, false);
+  view.setUint16(8, value.sourcePort, false);
+  view.setUint16(10, value.destinationPort, false);
+  view.setUint32(12, value.place, true);
+  view.setUint16(16, value.vlan, true);
+  view.setUint8(18, value.protocol);
+  view.setUint8(19, value.side);
+  view.setUint32(20, value.pad, true);
+  return bytes;
+}
+export function decodeFlow4Key(bytes: Uint8Array): Flow4Key {
+  sized(bytes, flow4KeySize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return {
+    source: view.getUint32(0, false),
+    destination: view.getUint32(4, false),
+    sourcePort: view.getUint16(8, false),
+    destinationPort: view.getUint16(10, false),
+    place: view.getUint32(12, true),
+    vlan: view.getUint16(16, true),
+    protocol: view.getUint8(18),
+    side: view.getUint8(19),
+    pad: view.getUint32(20, true),
+  };
+}
+
+/** struct hnv_flow_tunnel */
+export interface FlowTunnel {
+  destinationMac: Uint8Array;
+  sourceMac: Uint8Array;
+  key: number;
+  source: Uint8Array;
+  destination: Uint8Array;
+}
+export const flowTunnelSize = 48;
+export function encodeFlowTunnel(value: FlowTunnel): Uint8Array {
+  const bytes = new Uint8Array(flowTunnelSize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  bytes.set(sized(value.destinationMac, 6), 0);
+  bytes.set(sized(value.sourceMac, 6), 6);
+  view.setUint32(12, value.key, false);
+  bytes.set(sized(value.source, 16), 16);
+  bytes.set(sized(value.destination, 16), 32);
+  return bytes;
+}
+export function decodeFlowTunnel(bytes: Uint8Array): FlowTunnel {
+  sized(bytes, flowTunnelSize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return {
+    destinationMac: bytes.slice(0, 6),
+    sourceMac: bytes.slice(6, 12),
+    key: view.getUint32(12, false),
+    source: bytes.slice(16, 32),
+    destination: bytes.slice(32, 48),
+  };
+}
+
+/** struct hnv_flow */
+export interface Flow {
+  generation: number;
+  domain: number;
+  connection: bigint;
+  recent: bigint;
+  looked: number;
+  arrivingIfindex: number;
+  arrivingMac: Uint8Array;
+  longest: number;
+  hops: number;
+  flags: number;
+  cpu: number;
+  ifindex: number;
+  destinationMac: Uint8Array;
+  sourceMac: Uint8Array;
+  addressSum: number;
+  portSum: number;
+  sourcePort: number;
+  destinationPort: number;
+  vlan: number;
+  pad: number;
+  source: Uint8Array;
+  destination: Uint8Array;
+  tunnel: FlowTunnel;
+  revisit: number;
+  refreshed: number;
+  packets: bigint;
+  bytes: bigint;
+  started: bigint;
+}
+export const flowSize = 184;
+export function encodeFlow(value: Flow): Uint8Array {
+  const bytes = new Uint8Array(flowSize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  view.setUint32(0, value.generation, true);
+  view.setUint32(4, value.domain, true);
+  view.setBigUint64(8, value.connection, true);
+  view.setBigUint64(16, value.recent, true);
+  view.setUint32(24, value.looked, true);
+  view.setUint32(28, value.arrivingIfindex, true);
+  bytes.set(sized(value.arrivingMac, 6), 32);
+  view.setUint16(38, value.longest, true);
+  view.setUint8(40, value.hops);
+  view.setUint8(41, value.flags);
+  view.setUint16(42, value.cpu, true);
+  view.setUint32(44, value.ifindex, true);
+  bytes.set(sized(value.destinationMac, 6), 48);
+  bytes.set(sized(value.sourceMac, 6), 54);
+  view.setUint16(60, value.addressSum, true);
+  view.setUint16(62, value.portSum, true);
+  view.setUint16(64, value.sourcePort, false);
+  view.setUint16(66, value.destinationPort, false);
+  view.setUint16(68, value.vlan, true);
+  view.setUint16(70, value.pad, true);
+  bytes.set(sized(value.source, 16), 72);
+  bytes.set(sized(value.destination, 16), 88);
+  bytes.set(encodeFlowTunnel(value.tunnel), 104);
+  view.setUint32(152, value.revisit, true);
+  view.setUint32(156, value.refreshed, true);
+  view.setBigUint64(160, value.packets, true);
+  view.setBigUint64(168, value.bytes, true);
+  view.setBigUint64(176, value.started, true);
+  return bytes;
+}
+export function decodeFlow(bytes: Uint8Array): Flow {
+  sized(bytes, flowSize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return {
+    generation: view.getUint32(0, true),
+    domain: view.getUint32(4, true),
+    connection: view.getBigUint64(8, true),
+    recent: view.getBigUint64(16, true),
+    looked: view.getUint32(24, true),
+    arrivingIfindex: view.getUint32(28, true),
+    arrivingMac: bytes.slice(32, 38),
+    longest: view.getUint16(38, true),
+    hops: view.getUint8(40),
+    flags: view.getUint8(41),
+    cpu: view.getUint16(42, true),
+    ifindex: view.getUint32(44, true),
+    destinationMac: bytes.slice(48, 54),
+    sourceMac: bytes.slice(54, 60),
+    addressSum: view.getUint16(60, true),
+    portSum: view.getUint16(62, true),
+    sourcePort: view.getUint16(64, false),
+    destinationPort: view.getUint16(66, false),
+    vlan: view.getUint16(68, true),
+    pad: view.getUint16(70, true),
+    source: bytes.slice(72, 88),
+    destination: bytes.slice(88, 104),
+    tunnel: decodeFlowTunnel(bytes.subarray(104, 152)),
+    revisit: view.getUint32(152, true),
+    refreshed: view.getUint32(156, true),
+    packets: view.getBigUint64(160, true),
+    bytes: view.getBigUint64(168, true),
+    started: view.getBigUint64(176, true),
+  };
+}
+
+/** struct hnv_flow6_key */
+export interface Flow6Key {
+  source: Uint8Array;
+  destination: Uint8Array;
+  sourcePort: number;
+  destinationPort: number;
+  place: number;
+  vlan: number;
+  protocol: number;
+  side: number;
+  pad: number;
+}
+export const flow6KeySize = 48;
+export function encodeFlow6Key(value: Flow6Key): Uint8Array {
+  const bytes = new Uint8Array(flow6KeySize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  bytes.set(sized(value.source, 16), 0);
+  bytes.set(sized(value.destination, 16), 16);
+  view.setUint16(32, value.sourcePort, false);
+  view.setUint16(34, value.destinationPort, false);
+  view.setUint32(36, value.place, true);
+  view.setUint16(40, value.vlan, true);
+  view.setUint8(42, value.protocol);
+  view.setUint8(43, value.side);
+  view.setUint32(44, value.pad, true);
+  return bytes;
+}
+export function decodeFlow6Key(bytes: Uint8Array): Flow6Key {
+  sized(bytes, flow6KeySize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return {
+    source: bytes.slice(0, 16),
+    destination: bytes.slice(16, 32),
+    sourcePort: view.getUint16(32, false),
+    destinationPort: view.getUint16(34, false),
+    place: view.getUint32(36, true),
+    vlan: view.getUint16(40, true),
+    protocol: view.getUint8(42),
+    side: view.getUint8(43),
+    pad: view.getUint32(44, true),
+  };
+}
+
+/** struct hnv_fast_link */
+export interface FastLink {
+  hasXdp: number;
+}
+export const fastLinkSize = 4;
+export function encodeFastLink(value: FastLink): Uint8Array {
+  const bytes = new Uint8Array(fastLinkSize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  view.setUint32(0, value.hasXdp, true);
+  return bytes;
+}
+export function decodeFastLink(bytes: Uint8Array): FastLink {
+  sized(bytes, fastLinkSize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return {
+    hasXdp: view.getUint32(0, true),
+  };
+}
+
+/** struct hnv_spread */
+export interface Spread {
+  count: number;
+  cpus: Uint32Array;
+}
+export const spreadSize = 260;
+export function encodeSpread(value: Spread): Uint8Array {
+  const bytes = new Uint8Array(spreadSize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  view.setUint32(0, value.count, true);
+  sized(value.cpus, 64).forEach((word, i) => view.setUint32(4 + i * 4, word, true));
+  return bytes;
+}
+export function decodeSpread(bytes: Uint8Array): Spread {
+  sized(bytes, spreadSize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return {
+    count: view.getUint32(0, true),
+    cpus: Uint32Array.from({ length: 64 }, (_, i) => view.getUint32(4 + i * 4, true)),
+  };
+}
+
+/** struct hnv_spread_cpu */
+export interface SpreadCpu {
+  frames: number;
+  program: number;
+}
+export const spreadCpuSize = 8;
+export function encodeSpreadCpu(value: SpreadCpu): Uint8Array {
+  const bytes = new Uint8Array(spreadCpuSize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  view.setUint32(0, value.frames, true);
+  view.setUint32(4, value.program, true);
+  return bytes;
+}
+export function decodeSpreadCpu(bytes: Uint8Array): SpreadCpu {
+  sized(bytes, spreadCpuSize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return {
+    frames: view.getUint32(0, true),
+    program: view.getUint32(4, true),
+  };
+}
+
+/** struct hnv_arrival */
+export interface Arrival {
+  domain: number;
+  generation: number;
+  ifindex: number;
+  isV6: number;
+  key: Flow6Key;
+  mac: Uint8Array;
+  longest: number;
+  ttl: number;
+  pad: Uint8Array;
+  tunnel: FlowTunnel;
+}
+export const arrivalSize = 124;
+export function encodeArrival(value: Arrival): Uint8Array {
+  const bytes = new Uint8Array(arrivalSize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  view.setUint32(0, value.domain, true);
+  view.setUint32(4, value.generation, true);
+  view.setUint32(8, value.ifindex, true);
+  view.setUint32(12, value.isV6, true);
+  bytes.set(encodeFlow6Key(value.key), 16);
+  bytes.set(sized(value.mac, 6), 64);
+  view.setUint16(70, value.longest, true);
+  view.setUint8(72, value.ttl);
+  bytes.set(sized(value.pad, 3), 73);
+  bytes.set(encodeFlowTunnel(value.tunnel), 76);
+  return bytes;
+}
+export function decodeArrival(bytes: Uint8Array): Arrival {
+  sized(bytes, arrivalSize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return {
+    domain: view.getUint32(0, true),
+    generation: view.getUint32(4, true),
+    ifindex: view.getUint32(8, true),
+    isV6: view.getUint32(12, true),
+    key: decodeFlow6Key(bytes.subarray(16, 64)),
+    mac: bytes.slice(64, 70),
+    longest: view.getUint16(70, true),
+    ttl: view.getUint8(72),
+    pad: bytes.slice(73, 76),
+    tunnel: decodeFlowTunnel(bytes.subarray(76, 124)),
+  };
+}
+
+/** struct hnv_learning */
+export interface Learning {
+  expected: number;
+  since: number;
+  arrival: Arrival;
+  flow: Flow;
+}
+export const learningSize = 320;
+export function encodeLearning(value: Learning): Uint8Array {
+  const bytes = new Uint8Array(learningSize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  view.setUint32(0, value.expected, true);
+  view.setUint32(4, value.since, true);
+  bytes.set(encodeArrival(value.arrival), 8);
+  bytes.set(encodeFlow(value.flow), 136);
+  return bytes;
+}
+export function decodeLearning(bytes: Uint8Array): Learning {
+  sized(bytes, learningSize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return {
+    expected: view.getUint32(0, true),
+    since: view.getUint32(4, true),
+    arrival: decodeArrival(bytes.subarray(8, 132)),
+    flow: decodeFlow(bytes.subarray(136, 320)),
+  };
+}
+
+/** struct hnv_next_hop */
+export interface NextHop {
+  generation: number;
+  looked: number;
+  ifindex: number;
+  family: number;
+  address: Uint8Array;
+  source: Uint8Array;
+  destination: Uint8Array;
+}
+export const nextHopSize = 64;
+export function encodeNextHop(value: NextHop): Uint8Array {
+  const bytes = new Uint8Array(nextHopSize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  view.setUint32(0, value.generation, true);
+  view.setUint32(4, value.looked, true);
+  view.setUint32(8, value.ifindex, true);
+  view.setUint32(12, value.family, true);
+  bytes.set(sized(value.address, 16), 16);
+  bytes.set(sized(value.source, 16), 32);
+  bytes.set(sized(value.destination, 16), 48);
+  return bytes;
+}
+export function decodeNextHop(bytes: Uint8Array): NextHop {
+  sized(bytes, nextHopSize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return {
+    generation: view.getUint32(0, true),
+    looked: view.getUint32(4, true),
+    ifindex: view.getUint32(8, true),
+    family: view.getUint32(12, true),
+    address: bytes.slice(16, 32),
+    source: bytes.slice(32, 48),
+    destination: bytes.slice(48, 64),
   };
 }
 

@@ -39,7 +39,7 @@ t.test(
         .sort(),
       ['test_array', 'test_cpu_array', 'test_cpu_hash', 'test_events', 'test_hash', 'test_lpm'],
     );
-    t.equal(object.programs().length, 7);
+    t.equal(object.programs().length, 8);
     const program = object.program('test_tc_pass');
     const shown = JSON.parse(
       execFileSync('bpftool', ['-j', 'prog', 'show', 'id', String(program.id)], { encoding: 'utf8' }),

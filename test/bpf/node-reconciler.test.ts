@@ -1,6 +1,8 @@
 /** The order within a domain, and between domains that one handle was given to, on real maps. */
 import t from 'tap';
 import type { DomainAttachments } from '../../src/encap/entries.ts';
+import { type FastDomain, FastPath } from '../../src/encap/fast-path.ts';
+import { decodeFastDomain } from '../../src/encap/layout.generated.ts';
 import { ProviderGroups } from '../../src/node/provider-groups.ts';
 import { type DomainRole, Reconciler } from '../../src/node/reconciler.ts';
 import type { DomainPlan } from '../../src/policy/plan.ts';
@@ -16,6 +18,7 @@ class TestRole implements DomainRole {
   readonly plans = new Map<string, DomainPlan>();
   readonly gates = new Map<string, Promise<void>>();
   readonly removed: string[] = [];
+  readonly #joined = new Set<string>();
 
   constructor(dataPlane: DataPlane) {
     this.#dataPlane = dataPlane;
@@ -28,14 +31,22 @@ class TestRole implements DomainRole {
   }
 
   async attach({ rdid }: DomainPlan): Promise<DomainAttachments> {
+    this.#joined.delete(rdid);
     await this.gates.get(rdid);
+    this.#joined.add(rdid);
     return this.#dataPlane.attachments(rdid === CONTOSO ? contoso.handle : fabrikam.handle);
   }
 
   async settle(): Promise<void> {}
 
+  fastDomain({ rdid }: DomainPlan): FastDomain | undefined {
+    if (!this.#joined.has(rdid)) return undefined;
+    return { netnsId: 1, tcpSeconds: 7440, udpSeconds: 300, revisitSeconds: 10 };
+  }
+
   async remove(rdid: string): Promise<void> {
     this.removed.push(rdid);
+    this.#joined.delete(rdid);
   }
 
   async removeOrphans(): Promise<void> {}
@@ -48,7 +59,16 @@ function setUp(t: Parameters<typeof DataPlane.open>[0]) {
   dataPlane.tables.remove(contoso.handle);
   const role = new TestRole(dataPlane);
   for (const plan of dataPlane.plans) role.plans.set(plan.rdid, { ...plan, handle: contoso.handle });
-  const reconciler = new Reconciler(dataPlane.tables, role, new ProviderGroups(async () => undefined));
+  /** What fast flows were told, and whose tables there were at that moment. */
+  const fast: string[] = [];
+  const path = new FastPath({ map: (name) => dataPlane.map(name), hasFastPath: true }, true);
+  const groups = new ProviderGroups(async () => undefined);
+  const reconciler = new Reconciler(dataPlane.tables, role, groups, {
+    set: (handle, domain) => {
+      fast.push([domain === undefined ? 'off' : 'on', ...owners()].join(' '));
+      path.set(handle, domain);
+    },
+  });
   const state = (...rdids: string[]): DesiredState => {
     const empty = stateOf([]);
     return {
@@ -61,23 +81,26 @@ function setUp(t: Parameters<typeof DataPlane.open>[0]) {
   const counts = () => dataPlane.map('stats');
   const key = Buffer.alloc(4);
   key.writeUInt32LE(contoso.handle);
+  /** Which of the domains the maps have, by what only one of them has. */
+  const owners = (): string[] => {
+    const macs = dataPlane
+      .map('sources')
+      .entries()
+      .map(([source]) => Buffer.from(source).toString('hex'));
+    return [CONTOSO, FABRIKAM].filter((rdid) =>
+      (role.plans.get(rdid)?.sources ?? []).some((address) => {
+        const others = role.plans.get(rdid === CONTOSO ? FABRIKAM : CONTOSO)?.sources ?? [];
+        if (others.includes(address) || address.includes(':')) return false;
+        const hex = Buffer.from(address.split('.').map(Number)).toString('hex');
+        return macs.some((mac) => mac.includes(`ffff${hex}`));
+      }),
+    );
+  };
   return {
-    ...{ dataPlane, role, reconciler, state },
-    /** Which of the domains the maps have, by what only one of them has. */
-    owners: (): string[] => {
-      const macs = dataPlane
-        .map('sources')
-        .entries()
-        .map(([source]) => Buffer.from(source).toString('hex'));
-      return [CONTOSO, FABRIKAM].filter((rdid) =>
-        (role.plans.get(rdid)?.sources ?? []).some((address) => {
-          const others = role.plans.get(rdid === CONTOSO ? FABRIKAM : CONTOSO)?.sources ?? [];
-          if (others.includes(address) || address.includes(':')) return false;
-          const hex = Buffer.from(address.split('.').map(Number)).toString('hex');
-          return macs.some((mac) => mac.includes(`ffff${hex}`));
-        }),
-      );
-    },
+    ...{ dataPlane, role, reconciler, state, owners },
+    told: () => fast.splice(0),
+    generation: () =>
+      decodeFastDomain(dataPlane.map('fast_domains').lookup(key) ?? new Uint8Array()).generation,
     counted: () =>
       counts()
         .lookup(key)
@@ -144,4 +167,29 @@ t.test('what fails of the core is the trouble of whose it is', async (t) => {
   const { troubles } = await reconciler.apply(CONTOSO, { ...domains, domains: new Map([[CONTOSO, domain]]) });
   t.ok(troubles.length > 0);
   t.ok(troubles.every(({ kind, id }) => kind === 'lookupRecord' && id?.startsWith('r 10.100.')));
+});
+
+t.test('flows are over behind what is new, and before anything is taken away', async (t) => {
+  const { reconciler, state, role, told, generation } = setUp(t);
+  await reconciler.apply(CONTOSO, state(CONTOSO));
+  t.same(told(), ['off', `on ${CONTOSO}`]);
+  const first = generation();
+  await reconciler.apply(CONTOSO, state(CONTOSO));
+  t.same(told(), [`on ${CONTOSO}`]);
+  t.equal(generation(), first + 1);
+  role.gates.set(CONTOSO, Promise.reject(new Error('no context')));
+  await t.rejects(reconciler.apply(CONTOSO, state(CONTOSO)), /no context/);
+  t.same(told(), [`off ${CONTOSO}`], 'what could not be made has none');
+  role.gates.delete(CONTOSO);
+  await reconciler.apply(CONTOSO, state(CONTOSO));
+  t.same(told(), [`off ${CONTOSO}`, `on ${CONTOSO}`]);
+  await reconciler.apply(FABRIKAM, state(FABRIKAM));
+  t.same(told(), [`off ${CONTOSO}`, 'off', `on ${FABRIKAM}`], 'the new owner of the handle');
+  const last = generation();
+  t.ok(last > first + 2);
+  await reconciler.apply(CONTOSO, state(FABRIKAM));
+  t.same(told(), [], 'it is nothing to the old one any more');
+  await reconciler.apply(FABRIKAM, state());
+  t.same(told(), [`off ${FABRIKAM}`]);
+  t.equal(generation(), last + 1);
 });

@@ -7,9 +7,9 @@ import { bpf_map_lookup_elem, bpfError } from '../../src/linux/libbpf.ts';
 const WORDS = {
   decapsulated: 0,
   encapsulated: 4,
-  local: 12,
-  replicated: 16,
-  drops: 18,
+  local: 10,
+  replicated: 14,
+  drops: 20,
 } as const;
 const REASONS = dropReasons.length + 1;
 

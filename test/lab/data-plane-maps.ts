@@ -7,6 +7,8 @@ import { pinDirectory } from './gateway-remains.ts';
 const CHANGED_BY_TRAFFIC = [
   ...['stats', 'drop_scratch', 'drop_samples', 'quote_scratch'],
   ...['learned', 'learned_scratch', 'sightings', 'fragmented'],
+  // Of the fast path: flows, how they come about, generations, which only ever grow, and routes that were asked for.
+  ...['flows4', 'flows6', 'arrivals', 'seen', 'learning', 'fast_domains', 'next_hops'],
 ];
 
 /** Where the pins of the one generation are that a node has made. */
@@ -28,8 +30,8 @@ export function mapEntries(instance: string): Record<string, string[]> {
       if (map === undefined) throw new Error(`the pinned map ${name} has gone`);
       maps[name] = map
         .entries()
-        // An array has its entry always; without a link in it there is nothing.
-        .filter(([, value]) => name !== 'sorter' || value.some((byte) => byte !== 0))
+        // An array has its entry always; without a link or a CPU in it there is nothing.
+        .filter(([, value]) => !['sorter', 'spread_over'].includes(name) || value.some((byte) => byte !== 0))
         .map(([key, value]) => `${hex(key)} ${hex(value)}`)
         .sort();
       map.close();

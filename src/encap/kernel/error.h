@@ -225,8 +225,8 @@ __noinline int make_error(struct __sk_buff *skb, struct packet *packet, struct h
     __u32 mtu = what >> 8, key = 0, quoted, last;
     struct quote *quote = bpf_map_lookup_elem(&quote_scratch, &key);
     struct error_message message = {};
-    __u8 router[HNV_ADDRESS_SIZE];
     struct icmp_header *icmp;
+    const __u8 *router;
     __u32 sum, limit;
 
     if (!quote || !packet || !subnet)
@@ -251,9 +251,9 @@ __noinline int make_error(struct __sk_buff *skb, struct packet *packet, struct h
     error_code(error, packet->v6, icmp);
     /* Who was asked answers (RFC 1122 3.2.1.3, RFC 4443 2.2 (a)). */
     if (error == ERROR_NO_PORT)
-        __builtin_memcpy(router, packet->destination, HNV_ADDRESS_SIZE);
+        router = packet->destination;
     else
-        __builtin_memcpy(router, packet->v6 ? subnet->router6 : subnet->router, HNV_ADDRESS_SIZE);
+        router = packet->v6 ? subnet->router6 : subnet->router;
     if (error == ERROR_TOO_BIG)
         icmp->rest = bpf_htonl(mtu);
     if (packet->v6) {
@@ -265,6 +265,8 @@ __noinline int make_error(struct __sk_buff *skb, struct packet *packet, struct h
             return -1;
         packet->protocol = IPPROTO_ICMPV6;
         packet->tos = 0;
+        __builtin_memcpy(packet->destination, packet->source, HNV_ADDRESS_SIZE);
+        __builtin_memcpy(packet->source, &message.v6.ip6.saddr, HNV_ADDRESS_SIZE);
     } else {
         write_error_v4(&message.v4.ip, router, packet, ICMP_LENGTH + quoted);
         sum = bpf_csum_diff(NULL, 0, (void *)icmp, ICMP_LENGTH, sum);
@@ -274,9 +276,9 @@ __noinline int make_error(struct __sk_buff *skb, struct packet *packet, struct h
             return -1;
         packet->protocol = IPPROTO_ICMP;
         packet->tos = 0xc0;
+        __builtin_memcpy(packet->destination, packet->source, HNV_ADDRESS_SIZE);
+        map_v4(packet->source, message.v4.ip.saddr);
     }
-    __builtin_memcpy(packet->destination, packet->source, HNV_ADDRESS_SIZE);
-    __builtin_memcpy(packet->source, router, HNV_ADDRESS_SIZE);
     packet->fragment = packet->later = false;
     return 0;
 }

@@ -6,7 +6,7 @@
 #ifndef HNV_EXTERNAL_H
 #define HNV_EXTERNAL_H
 
-#include "account.h"
+#include "fast.h"
 #include "nptv6.h"
 
 #define SOURCE_OFFSET offsetof(struct ipv6hdr, saddr)
@@ -114,6 +114,7 @@ static __always_inline int deliver(struct __sk_buff *skb, const struct hnv_exter
         __u8 source[HNV_MAC_SIZE];
     } macs;
 
+    let_in_plain(skb, external->domain);
     __builtin_memcpy(macs.destination, external->mac, HNV_MAC_SIZE);
     __builtin_memcpy(macs.source, router_mac, HNV_MAC_SIZE);
     if (bpf_skb_store_bytes(skb, 0, &macs, sizeof(macs), 0) || bpf_skb_change_type(skb, PACKET_HOST))

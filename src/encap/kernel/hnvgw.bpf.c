@@ -12,6 +12,9 @@
  *                                                               of networks without NAT to their contexts
  *   hnv_segment    root side of a context's `fwd` link          to such a network, from own addresses only
  *   hnv_sorter     root side of the fragment sorter's link      fragments, now in order, to their contexts
+ *   hnv_fast       XDP of provider NIC and uplink NIC           packets of established flows
+ *   hnv_spread     the same, to spread frames over CPUs         NVGRE to its flow's CPU, the rest as hnv_fast
+ *   hnv_spread_cpu XDP of such a CPU (map spread_cpus)          packets of established flows
  *   hnv_send       nowhere: run by user space on a frame        sends the frame out of a port
  */
 #include <linux/bpf.h>
@@ -21,6 +24,9 @@
 #include "port.h"
 #include "uplink.h"
 #include "segment.h"
+#ifndef HNV_SLOW
+#include "spread.h"
+#endif
 
 SEC("tc")
 int hnv_provider(struct __sk_buff *skb) {
@@ -61,6 +67,23 @@ SEC("tc")
 int hnv_sorter(struct __sk_buff *skb) {
     return from_sorter(skb);
 }
+
+#ifndef HNV_SLOW
+SEC("xdp")
+int hnv_fast(struct xdp_md *frame) {
+    return from_frame(frame);
+}
+
+SEC("xdp")
+int hnv_spread(struct xdp_md *frame) {
+    return spread_frame(frame);
+}
+
+SEC("xdp/cpumap")
+int hnv_spread_cpu(struct xdp_md *frame) {
+    return from_frame(frame);
+}
+#endif
 
 /* cb[0]: the interface's index. */
 SEC("tc")

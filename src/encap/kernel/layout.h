@@ -358,19 +358,168 @@ struct hnv_forwarded {
     __u32 known; /* 1 */
 };
 
+/* --- established flows -------------------------------------------------------------------------------------
+ *
+ * What the slow path has done with the packets of a conversation, one direction of it, is noted here, and
+ * done again with the next ones: while the domain's generation stays, and as long as connection tracking
+ * still has the conversation as it was. All else goes the slow way, and is noted anew.
+ */
+
+enum hnv_flow_side {
+    HNV_FLOW_FROM_PROVIDER = 1,
+    HNV_FLOW_FROM_UPLINK = 2,
+};
+/* What packets have in their headers when they come in; the inner ones where there is a tunnel. */
+struct hnv_flow4_key {
+    __be32 source;
+    __be32 destination;
+    __be16 source_port;
+    __be16 destination_port;
+    __u32 place; /* VSID; from the uplink the NIC's ifindex */
+    __u16 vlan;  /* from the uplink; 0: untagged */
+    __u8 protocol;
+    __u8 side; /* enum hnv_flow_side */
+    __u32 pad;
+};
+struct hnv_flow6_key {
+    __u8 source[HNV_ADDRESS_SIZE];
+    __u8 destination[HNV_ADDRESS_SIZE];
+    __be16 source_port;
+    __be16 destination_port;
+    __u32 place;
+    __u16 vlan;
+    __u8 protocol;
+    __u8 side;
+    __u32 pad;
+};
+enum hnv_flow_flags {
+    HNV_FLOW_TO_TUNNEL = 1, /* goes out by NVGRE */
+    HNV_FLOW_XDP = 2,       /* the NIC that it leaves by takes redirected frames */
+    HNV_FLOW_V6 = 4,        /* the tunnel that it leaves by is IPv6 */
+};
+/* A tunnel's header, but for what is in all of them. */
+struct hnv_flow_tunnel {
+    __u8 destination_mac[HNV_MAC_SIZE]; /* of the inner frame */
+    __u8 source_mac[HNV_MAC_SIZE];
+    __be32 key; /* VSID and FlowID; 0 for a tunnel that packets come by */
+    __u8 source[HNV_ADDRESS_SIZE];
+    __u8 destination[HNV_ADDRESS_SIZE];
+};
+/* What every packet needs comes first: it is in three lines of the processor's cache. */
+struct hnv_flow {
+    __u32 generation; /* of the domain, when it was learned */
+    __u32 domain;
+    __u64 connection; /* address of the kernel's struct nf_conn */
+    __u64
+        recent; /* since it was learned: packets in the upper 28 bits, bytes below; counted by `cpu` alone */
+    __u32 looked;                       /* when it was looked at the time last, in ticks of the kernel's */
+    __u32 arriving_ifindex;             /* of the NIC that its packets come in by */
+    __u8 arriving_mac[HNV_MAC_SIZE];    /* that frames are for then */
+    __u16 longest;                      /* packet, bytes from the (inner) IP header on */
+    __u8 hops;                          /* taken off TTL or hop limit */
+    __u8 flags;                         /* enum hnv_flow_flags */
+    __u16 cpu;                          /* that it was learned on: its packets come in there */
+    __u32 ifindex;                      /* it leaves by */
+    __u8 destination_mac[HNV_MAC_SIZE]; /* of the frame that leaves */
+    __u8 source_mac[HNV_MAC_SIZE];
+    __u16 address_sum;  /* what the change of addresses adds to a checksum, one's complement */
+    __u16 port_sum;     /* and of ports */
+    __be16 source_port; /* what they become */
+    __be16 destination_port;
+    __u16 vlan; /* of the frame that leaves; 0: untagged */
+    __u16 pad;
+    __u8 source[HNV_ADDRESS_SIZE];
+    __u8 destination[HNV_ADDRESS_SIZE];
+    struct hnv_flow_tunnel tunnel; /* that its packets come by, or go by */
+    __u32 revisit;   /* second (CLOCK_MONOTONIC) from which on they go the slow way, to be learned anew */
+    __u32 refreshed; /* second in which connection tracking was told last that it goes on */
+    __u64
+        packets; /* since `started` and before `recent`, beside those that connection tracking has counted */
+    __u64 bytes; /* from the (inner) IP header on */
+    __u64 started; /* of the conversation, as connection tracking has it: ns since 1970; 0: not known */
+};
+#define HNV_RECENT_SHIFT 36
+
+/*
+ * By the domain's number. A generation is never taken again: flows of an older one are over. The one of
+ * number 0 is incremented before any other: what was seen before may have been seen under the old policy.
+ */
+struct hnv_fast_domain {
+    __u32 generation;
+    __u32 is_enabled;
+    __s32 netns_id; /* of the context's namespace, as the node's knows it */
+    __u32 tcp_ms;   /* how long connection tracking keeps a silent conversation */
+    __u32 udp_ms;
+    __u32 revisit_seconds; /* how often a packet of each flow goes the slow way */
+};
+/* NICs between which flows may be fast. */
+struct hnv_fast_link {
+    __u32 has_xdp; /* frames may be redirected to it */
+};
+
+/* CPUs that NVGRE frames are spread over by their inner flows (spread.h). */
+#define HNV_SPREAD_CPUS 64
+struct hnv_spread {
+    __u32 count; /* 0: each frame stays where its NIC has put it */
+    __u32 cpus[HNV_SPREAD_CPUS];
+};
+/* As the kernel's struct bpf_cpumap_val. */
+struct hnv_spread_cpu {
+    __u32 frames;  /* that may wait for the CPU */
+    __u32 program; /* written as a file descriptor, read as an id */
+};
+
+/* A packet that was let in by the slow way, and may be the last slow one of its flow. */
+struct hnv_arrival {
+    __u32 domain;     /* 0: none */
+    __u32 generation; /* of number 0, before anything was looked up */
+    __u32 ifindex;    /* of the NIC */
+    __u32 is_v6;
+    struct hnv_flow6_key key; /* of IPv4 with mapped addresses */
+    __u8 mac[HNV_MAC_SIZE];   /* that the frame is for */
+    __u16 longest;            /* packet that is let in, bytes from the (inner) IP header on */
+    __u8 ttl;
+    __u8 pad[3];
+    struct hnv_flow_tunnel tunnel;
+};
+/* How learning stands on a CPU. */
+struct hnv_learning {
+    __u32 expected;             /* arrivals that were not seen to leave */
+    __u32 since;                /* second */
+    struct hnv_arrival arrival; /* the packet that is looked at, when its NIC is */
+    struct hnv_flow flow;       /* what is made of it */
+};
+
+/* --- next hops ---------------------------------------------------------------------------------------------
+ */
+
+/* Where the node's own routes lead from one address to another, by an interface, as they were when asked. */
+struct hnv_next_hop {
+    __u32 generation; /* of number 0 then */
+    __u32 looked;     /* when, in ticks of the kernel's */
+    __u32 ifindex;
+    __u32 family;                   /* of `address`; 0: the kernel is to find the way of each packet itself */
+    __u8 address[HNV_ADDRESS_SIZE]; /* of IPv4 the first four bytes: as struct bpf_redir_neigh, with `family`
+                                     */
+    __u8 source[HNV_ADDRESS_SIZE];
+    __u8 destination[HNV_ADDRESS_SIZE];
+};
+
 /* --- what happened ----------------------------------------------------------------------------------------
  */
 
+/* What the fast path counts is in the first 64 bytes. */
 struct hnv_stats {
     __u64 decap_packets;
     __u64 decap_bytes;
     __u64 encap_packets;
     __u64 encap_bytes;
-    __u64 last_sample_ns;
-    __u64 last_error_ns; /* when the last ICMP error was sent */
+    __u64 fast_packets;  /* of both, those that took the fast path */
     __u64 local_packets; /* from a port to another one of this node */
     __u64 local_bytes;
     __u64 replicated_packets; /* copies of broadcasts and multicasts that were made here */
+    __u64 last_sample_ns;
+    __u64 last_error_ns; /* when the last ICMP error was sent */
     __u64 drops[HNV_DROP_REASONS];
 };
 
@@ -497,6 +646,72 @@ struct {
     __uint(type, BPF_MAP_TYPE_RINGBUF);
     __uint(max_entries, 64 * 1024);
 } learned SEC(".maps");
+
+#define HNV_FLOWS(name_, key_)                                                                               \
+    struct {                                                                                                 \
+        __uint(type, BPF_MAP_TYPE_LRU_HASH);                                                                 \
+        __uint(max_entries, 4096);                                                                           \
+        __type(key, struct key_);                                                                            \
+        __type(value, struct hnv_flow);                                                                      \
+    } name_ SEC(".maps")
+
+HNV_FLOWS(flows4, hnv_flow4_key);
+HNV_FLOWS(flows6, hnv_flow6_key);
+HNV_HASH(fast_links, hnv_interface_key, hnv_fast_link);
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1024);
+    __type(key, __u32); /* domain */
+    __type(value, struct hnv_fast_domain);
+} fast_domains SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct hnv_spread);
+} spread_over SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_CPUMAP);
+    __uint(max_entries, 2);
+    __type(key, __u32); /* CPU */
+    __type(value, struct hnv_spread_cpu);
+} spread_cpus SEC(".maps");
+
+#define HNV_ARRIVALS 1024
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, HNV_ARRIVALS);
+    __type(key, __u32);
+    __type(value, struct hnv_arrival);
+} arrivals SEC(".maps");
+
+/* How many packets a flow had that may become fast, by a hash of it, whose upper half stands above the count.
+ */
+#define HNV_SEEN 65536
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, HNV_SEEN);
+    __type(key, __u32);
+    __type(value, __u32);
+} seen SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct hnv_learning);
+} learning SEC(".maps");
+
+#define HNV_NEXT_HOPS 1024
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, HNV_NEXT_HOPS);
+    __type(key, __u32);
+    __type(value, struct hnv_next_hop);
+} next_hops SEC(".maps");
 
 /* The value type of a ring buffer must not be named in its definition; this keeps it in the BTF. */
 struct {

@@ -7,6 +7,7 @@
 #ifndef HNV_NETWORK_H
 #define HNV_NETWORK_H
 
+#include "fast.h"
 #include "neighbour.h"
 
 #define UNTAGGED 0
@@ -124,6 +125,7 @@ static __always_inline bool is_forwarded(__u32 domain, const __u8 *address) {
 static __always_inline int enter(struct __sk_buff *skb, const struct hnv_segment *to) {
     __u32 ifindex = to->ifindex;
 
+    let_in_plain(skb, to->domain);
     if ((skb->vlan_present && bpf_skb_vlan_pop(skb)) ||
         (skb->pkt_type == PACKET_OTHERHOST && bpf_skb_change_type(skb, PACKET_HOST)))
         return TC_ACT_SHOT;

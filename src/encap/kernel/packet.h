@@ -135,13 +135,23 @@ static __always_inline __u8 traffic_class(const struct ipv6hdr *ip6) {
     return ip6->priority << 4 | ip6->flow_lbl[0] >> 4;
 }
 
-/* Read anew each time: a value that the compiler kept and moved is no packet pointer for the verifier any
- * more. */
+/*
+ * Read anew each time: a value that the compiler kept and moved is no packet pointer for the verifier any
+ * more, nor is a context whose member's address it keeps.
+ */
+#define CONTEXT_POINTER(context, member)                                                                     \
+    ({                                                                                                       \
+        void *pointer_;                                                                                      \
+        asm volatile("%0 = *(u32 *)(%1 + %2)"                                                                \
+                     : "=r"(pointer_)                                                                        \
+                     : "r"(context), "i"(offsetof(typeof(*(context)), member)));                             \
+        pointer_;                                                                                            \
+    })
 static __always_inline void *packet_start(const struct __sk_buff *skb) {
-    return (void *)(long)*(const volatile __u32 *)&skb->data;
+    return CONTEXT_POINTER(skb, data);
 }
 static __always_inline void *packet_end(const struct __sk_buff *skb) {
-    return (void *)(long)*(const volatile __u32 *)&skb->data_end;
+    return CONTEXT_POINTER(skb, data_end);
 }
 
 /*

@@ -6,6 +6,7 @@
 #ifndef HNV_PORT_H
 #define HNV_PORT_H
 
+#include "fast.h"
 #include "fragment.h"
 #include "guard.h"
 #include "replicate.h"
@@ -99,6 +100,8 @@ static __always_inline int forward(struct __sk_buff *skb, struct hnv_port *port,
     }
     if (is_routed && !pass_router(skb, packet, record, ethernet))
         return drop(skb, port->domain, HNV_DROP_PORT_MALFORMED);
+    if (!to && port->flags & HNV_PORT_CONTEXT)
+        learn_to_tunnel(skb, port, packet, record, ethernet, is_routed);
     if (!to)
         return send_to(skb, port, record->provider_address, record->vsid, packet, ethernet);
     if (to->flags & HNV_PORT_LEARN)

@@ -4,6 +4,7 @@
 #define HNV_PROVIDER_H
 
 #include "admission.h"
+#include "fast.h"
 #include "outer.h"
 #include "port.h"
 #include "vlan.h"
@@ -161,6 +162,8 @@ static __always_inline int admit(struct __sk_buff *skb, const __u32 length, stru
         return drop(skb, source.domain, HNV_DROP_ECN);
     if (port->flags & HNV_PORT_LEARN)
         watch_dhcp(skb, source.domain, port->vsid, inner_at, &packet);
+    if (port->flags & HNV_PORT_CONTEXT)
+        let_in_tunnelled(skb, source.domain, port->mtu, outer, &inner);
     if (decapsulate(skb, source.domain, length, &inner, v6))
         return drop(skb, source.domain, HNV_DROP_DECAP_FAILED);
     return to_port(skb, port);
@@ -223,16 +226,28 @@ static __always_inline int from_provider_v6(struct __sk_buff *skb) {
     return admit(skb, TUNNEL6_LENGTH, &outer);
 }
 
-static __always_inline int from_provider(struct __sk_buff *skb) {
-    if (skb->vlan_present)
-        return from_vlan(skb);
-    if (skb->pkt_type != PACKET_HOST && skb->pkt_type != PACKET_MULTICAST)
-        return TC_ACT_OK;
+/* What has no tag, or came with it to the link that stands for it. */
+static __always_inline int from_untagged(struct __sk_buff *skb) {
     if (skb->protocol == bpf_htons(ETH_P_IP))
         return from_provider_v4(skb);
     if (skb->protocol == bpf_htons(ETH_P_IPV6))
         return from_provider_v6(skb);
     return TC_ACT_OK;
+}
+
+static __always_inline bool is_for_us(const struct __sk_buff *skb) {
+    return skb->pkt_type == PACKET_HOST || skb->pkt_type == PACKET_MULTICAST;
+}
+
+static __always_inline int from_provider(struct __sk_buff *skb) {
+    int action;
+
+    if (skb->vlan_present)
+        return from_vlan(skb);
+    if (!is_for_us(skb))
+        return TC_ACT_OK;
+    action = skb_from_provider(skb);
+    return action == NOT_FAST ? from_untagged(skb) : action;
 }
 
 /* From a link that stands for a VLAN: only what came with its tag. */
@@ -243,7 +258,9 @@ static __always_inline int from_vlan_link(struct __sk_buff *skb) {
     if (!vlan || skb->mark != (MARK_VLAN | vlan->vlan))
         return drop(skb, 0, HNV_DROP_PROVIDER_VLAN);
     skb->mark = 0;
-    return from_provider(skb);
+    if (skb->vlan_present)
+        return from_vlan(skb);
+    return is_for_us(skb) ? from_untagged(skb) : TC_ACT_OK;
 }
 
 #endif

@@ -116,7 +116,10 @@ __noinline int leave_segment(struct __sk_buff *skb) {
         done = to_neighbour(skb, port, kind, &frame, &ethernet);
         if (done != TC_ACT_OK)
             return done;
-    } else if (bpf_skb_vlan_push(skb, bpf_htons(ETH_P_8021Q), port->vlan)) {
+    }
+    if (kind == FRAME_PACKET)
+        learn_to_network(skb, port->domain, port->uplink_ifindex, port->vlan, &ethernet);
+    if (port->vlan != UNTAGGED && bpf_skb_vlan_push(skb, bpf_htons(ETH_P_8021Q), port->vlan)) {
         return TC_ACT_SHOT;
     }
     skb->mark = 0;

@@ -6,7 +6,7 @@
 #include <bpf/bpf_core_read.h>
 
 #include "account.h"
-#include "flow.h"
+#include "next_hop.h"
 
 #define VSID_FIRST 0x1000 /* RFC 7637 section 3.2: 0 to 0xFFF are reserved */
 #define VSID_LAST 0xFFFFFE
@@ -115,43 +115,56 @@ static __always_inline void write_nvgre(struct nvgre_header *nvgre, __u32 vsid, 
     nvgre->inner = *inner;
 }
 
-/* RFC 6040 normal mode, RFC 2983 uniform model: the outer DSCP and ECN are the inner packet's. */
+/*
+ * The outer headers of a packet of `length` bytes. RFC 6040 normal mode, RFC 2983 uniform model: the outer
+ * DSCP and ECN are the inner packet's. With IPv6 the flow label carries the FlowID, for ECMP over headers
+ * that routers read (RFC 6438).
+ */
+static __always_inline void write_outer4(struct iphdr *ip, __be32 from, __be32 to, __u8 tos, __u32 length) {
+    __u32 *words = (void *)ip;
+    __u32 first = bpf_htonl(0x45000000 | (__u32)tos << 16 | (length + TUNNEL_LENGTH));
+    __u32 second = bpf_htonl(IP_DF), third = bpf_htonl(OUTER_TTL << 24 | IPPROTO_GRE << 16);
+
+    words[0] = first;
+    words[1] = second;
+    words[2] = third;
+    words[3] = from;
+    words[4] = to;
+    ip->check = ~fold((__u64)first + second + third + from + to);
+}
+
+static __always_inline void write_outer6(struct ipv6hdr *ip6, const __u8 *from, const __u8 *to, __u8 tos,
+                                         __u8 flow, __u32 length) {
+    ip6->version = 6;
+    ip6->priority = tos >> 4;
+    ip6->flow_lbl[0] = tos << 4;
+    ip6->flow_lbl[1] = 0;
+    ip6->flow_lbl[2] = flow;
+    ip6->payload_len = bpf_htons(length + NVGRE_LENGTH);
+    ip6->nexthdr = IPPROTO_GRE;
+    ip6->hop_limit = OUTER_TTL;
+    __builtin_memcpy(&ip6->saddr, from, HNV_ADDRESS_SIZE);
+    __builtin_memcpy(&ip6->daddr, to, HNV_ADDRESS_SIZE);
+}
+
 static __always_inline long put_tunnel(struct __sk_buff *skb, const __u8 *from, const __u8 *to, __u32 vsid,
                                        __u8 tos, __u8 flow, __u32 length, const struct ethhdr *inner) {
     struct tunnel_header t = {};
 
     if (make_room(skb, false))
         return -1;
-    t.ip.version = 4;
-    t.ip.ihl = 5;
-    t.ip.tos = tos;
-    t.ip.tot_len = bpf_htons(length + TUNNEL_LENGTH);
-    t.ip.frag_off = bpf_htons(IP_DF);
-    t.ip.ttl = OUTER_TTL;
-    t.ip.protocol = IPPROTO_GRE;
-    t.ip.saddr = v4_of(from);
-    t.ip.daddr = v4_of(to);
-    t.ip.check = ip_checksum(&t.ip);
+    write_outer4(&t.ip, v4_of(from), v4_of(to), tos, length);
     write_nvgre(&t.nvgre, vsid, flow, inner);
     return bpf_skb_store_bytes(skb, ETH_HLEN, &t, TUNNEL_LENGTH, 0);
 }
 
-/* The flow label carries the FlowID, for ECMP over headers that routers read (RFC 6438). */
 static __always_inline long put_tunnel6(struct __sk_buff *skb, const __u8 *from, const __u8 *to, __u32 vsid,
                                         __u8 tos, __u8 flow, __u32 length, const struct ethhdr *inner) {
     struct tunnel6_header t = {};
 
     if (make_room(skb, true))
         return -1;
-    t.ip6.version = 6;
-    t.ip6.priority = tos >> 4;
-    t.ip6.flow_lbl[0] = tos << 4;
-    t.ip6.flow_lbl[2] = flow;
-    t.ip6.payload_len = bpf_htons(length + NVGRE_LENGTH);
-    t.ip6.nexthdr = IPPROTO_GRE;
-    t.ip6.hop_limit = OUTER_TTL;
-    __builtin_memcpy(&t.ip6.saddr, from, HNV_ADDRESS_SIZE);
-    __builtin_memcpy(&t.ip6.daddr, to, HNV_ADDRESS_SIZE);
+    write_outer6(&t.ip6, from, to, tos, flow, length);
     write_nvgre(&t.nvgre, vsid, flow, inner);
     return bpf_skb_store_bytes(skb, ETH_HLEN, &t, TUNNEL6_LENGTH, 0);
 }
@@ -199,8 +212,7 @@ static __always_inline int send_to(struct __sk_buff *skb, const struct hnv_port 
         count->encap_bytes += length;
     }
     skb->mark = 0;
-    return is_group(to) ? send_to_group(skb, port, to)
-                        : bpf_redirect_neigh(port->provider_ifindex, NULL, 0, 0);
+    return is_group(to) ? send_to_group(skb, port, to) : send_by(skb, port->provider_ifindex);
 }
 
 #endif

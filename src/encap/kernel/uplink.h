@@ -9,6 +9,7 @@
 #ifndef HNV_UPLINK_H
 #define HNV_UPLINK_H
 
+#include "fast.h"
 #include "neighbour.h"
 #include "network.h"
 #include "sorter.h"
@@ -82,8 +83,9 @@ static __always_inline int from_context(struct __sk_buff *skb) {
         if (is_in_range(skb, destination))
             return to_range(skb, port->domain);
     }
+    learn_outwards(skb, port->domain, port->uplink_ifindex);
     skb->mark = 0;
-    return bpf_redirect_neigh(port->uplink_ifindex, NULL, 0, 0);
+    return send_by(skb, port->uplink_ifindex);
 }
 
 /* Somebody asks on the link for an address: a domain's, or several domains'. */
@@ -136,6 +138,9 @@ static __always_inline int from_uplink(struct __sk_buff *skb) {
     struct hnv_uplink *uplink;
     int done;
 
+    done = skb_from_uplink(skb);
+    if (done != NOT_FAST)
+        return done;
     if (skb->vlan_present || skb->pkt_type != PACKET_HOST) {
         done = from_network(skb);
         if (done != TC_ACT_OK)
