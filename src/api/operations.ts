@@ -23,6 +23,8 @@ export interface DomainCounters {
   decapsulated: DirectionCounters;
   /** From a port of this node to a tunnel. */
   encapsulated: DirectionCounters;
+  /** Of both, those that took the fast path. */
+  fast: { packets: number };
   /** From a port to another one of this node. */
   local: DirectionCounters;
   /** Dropped packets by the name of the reason; reasons that never happened are absent. */
@@ -270,8 +272,23 @@ export interface NodeStatus {
   drift: { found: number; mended: number };
   /** What became of addresses that were seen at ports that learn, since the start; of a host. */
   learning?: LearningCounts;
+  /** Who carries established connections; of a gateway. */
+  fastPath?: FastPathStatus;
   /** The first resources that are not ready, those of the node before those of routing domains; at most 100. */
   problems: StatusProblem[];
+}
+
+/** Between which NICs established connections take the fast path. */
+export interface FastPathStatus {
+  /** Why there is no fast path, as the end of a sentence. */
+  reason?: string;
+  interfaces: {
+    name: string;
+    /** In the NIC's driver (XDP), or behind it (TC). */
+    carrier: 'native' | 'generic';
+    /** Why it is not `native`, as the end of a sentence. */
+    reason?: string;
+  }[];
 }
 
 /** Addresses that ports have shown, by what became of them. */

@@ -137,6 +137,11 @@ export const ConfigSchema = Type.Object(
         ),
         siteConnections: count(65_536, 1024, 'site connections of all routing domains together'),
         ports: count(65_536, 4096, 'ports of virtual machines'),
+        fastFlows: count(
+          16_777_216,
+          131_072,
+          'directions of IPv4 conversations on the fast path at a time, some 400 bytes each, and a quarter as many of IPv6',
+        ),
       },
       { ...optionalSection, description: 'how much this node takes' },
     ),
@@ -219,6 +224,30 @@ export const ConfigSchema = Type.Object(
         }),
       },
       { ...optionalSection, description: 'site connections; for a gateway only' },
+    ),
+    dataplane: Type.Object(
+      {
+        xdp: Type.Union(
+          [Type.Literal('auto'), Type.Literal('native'), Type.Literal('generic'), Type.Literal('off')],
+          {
+            default: 'auto',
+            description:
+              'how packets of established connections are carried: native, in the drivers of the NICs (XDP); generic, at the ' +
+              'same NICs behind their drivers, where TCP super-packets stay whole; auto, native on NICs that are no virtual ' +
+              'links, if their driver takes it, and generic on all others; off, as all others',
+          },
+        ),
+        spreadOver: Type.Array(
+          Type.Integer({ minimum: 0, description: 'number of a CPU, which must exist' }),
+          {
+            ...{ maxItems: 64, uniqueItems: true, default: [] },
+            description:
+              'CPUs that packets inside NVGRE are spread over, by their connections, on NICs with native XDP: for NICs that choose a ' +
+              'queue by outer addresses alone; none: packets stay where their NIC has put them',
+          },
+        ),
+      },
+      { ...optionalSection, description: 'the fast path; for a gateway only' },
     ),
     forwarding: Type.Object(
       {

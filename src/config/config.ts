@@ -22,7 +22,7 @@ export type RoleName = 'gateway' | 'host';
 export interface Config
   extends Omit<
     ConfigFile,
-    'instance' | 'uplink' | 'api' | 'store' | 'learning' | 'natLog' | 'ipsec' | 'forwarding'
+    'instance' | 'uplink' | 'api' | 'store' | 'learning' | 'natLog' | 'ipsec' | 'dataplane' | 'forwarding'
   > {
   instance: string;
   api: ApiConfig;
@@ -45,6 +45,7 @@ export interface GatewayConfig extends Config {
   /** Without it there is no NAT log. */
   natLog?: NatLogConfig;
   ipsec: IpsecConfig;
+  dataplane: DataplaneConfig;
   /** Further interfaces that forwarding may name. */
   forwarding: ConfigFile['forwarding'];
 }
@@ -58,6 +59,11 @@ export interface UplinkConfig {
 export type NatLogConfig = NonNullable<ConfigFile['natLog']>;
 
 export type IpsecConfig = ConfigFile['ipsec'];
+
+/** How packets of established connections are carried. */
+export type DataplaneConfig = ConfigFile['dataplane'];
+
+export type XdpSetting = DataplaneConfig['xdp'];
 
 export interface HostConfig extends Config {
   learning: LearningConfig;
@@ -84,6 +90,7 @@ const sectionRoles = {
   uplink: 'gateway',
   natLog: 'gateway',
   ipsec: 'gateway',
+  dataplane: 'gateway',
   forwarding: 'gateway',
   learning: 'host',
 } as const;
@@ -100,7 +107,7 @@ export function loadHostConfig(file: string): HostConfig {
 
 /** Reads the text of a gateway's configuration; `name` stands for it in messages. Throws HNV_CONFIG. */
 export function parseGatewayConfig(text: string, name: string): GatewayConfig {
-  const { config, uplink, natLog, ipsec, forwarding, refuse } = parse(text, name, 'gateway');
+  const { config, uplink, natLog, ipsec, dataplane, forwarding, refuse } = parse(text, name, 'gateway');
   if (uplink === undefined) throw refuse('/uplink', 'required', 'is missing, and a gateway requires it');
   const { bgp, ...rest } = uplink;
   const { interfaces } = forwarding;
@@ -110,10 +117,17 @@ export function parseGatewayConfig(text: string, name: string): GatewayConfig {
       throw refuse(pointer, 'interface-once', `is "${each}", which is uplink.interface and needs no mention`);
     if (interfaces.indexOf(each) < index) throw refuse(pointer, 'interface-once', `is "${each}" once more`);
   }
+  if (dataplane.spreadOver.length > 0 && (dataplane.xdp === 'generic' || dataplane.xdp === 'off'))
+    throw refuse(
+      '/dataplane/spreadOver',
+      'spread-native',
+      `is for native XDP, and dataplane.xdp is ${dataplane.xdp}`,
+    );
   return {
     ...config,
     uplink: bgp === undefined ? rest : { ...rest, bgp: readUplinkBgp(bgp, refuse) },
     ipsec,
+    dataplane,
     forwarding,
     ...(natLog === undefined ? {} : { natLog }),
   };
@@ -148,6 +162,7 @@ interface Parsed {
   uplink: ConfigFile['uplink'];
   natLog: ConfigFile['natLog'];
   ipsec: ConfigFile['ipsec'];
+  dataplane: ConfigFile['dataplane'];
   forwarding: ConfigFile['forwarding'];
   learning: ConfigFile['learning'];
   refuse: Refuse;
@@ -176,6 +191,7 @@ function parse(text: string, name: string, role: RoleName): Parsed {
     uplink,
     natLog,
     ipsec,
+    dataplane,
     forwarding,
     learning,
     ...file
@@ -195,5 +211,5 @@ function parse(text: string, name: string, role: RoleName): Parsed {
   const api = { ...limits, listen, ...(tls === undefined ? {} : { tls }) };
   const path = file.store.path ?? `/var/lib/hnvgw/${instance}/store.db`;
   const config = { ...file, instance, api, store: { path } };
-  return { config, uplink, natLog, ipsec, forwarding, learning, refuse };
+  return { config, uplink, natLog, ipsec, dataplane, forwarding, learning, refuse };
 }

@@ -11,7 +11,7 @@ import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { HnvError } from '../errors.ts';
-import { BpfMap } from '../linux/bpf-map.ts';
+import { BpfMap, possibleCpus } from '../linux/bpf-map.ts';
 import { BpfObject, BpfProgram } from '../linux/bpf-object.ts';
 import { pinObject } from '../linux/bpf-program.ts';
 import { ensureBpffs } from '../linux/bpffs.ts';
@@ -19,9 +19,14 @@ import { attachClsact, attachedClsact, detachClsact } from '../linux/clsact.ts';
 import { bpfError } from '../linux/libbpf.ts';
 import { attachedTc, attachTc, detachTc } from '../linux/tc.ts';
 import { testRun } from '../linux/test-run.ts';
+import { attachedXdp, attachXdp, detachXdp, strangerOnXdp } from '../linux/xdp.ts';
 import { layoutVersion } from './layout.generated.ts';
 
-const OBJECT = fileURLToPath(new URL('../../dist/bpf/hnvgw.bpf.o', import.meta.url));
+/** Of one source: `slow` is without the fast path, for kernels that do not have what that needs. */
+const OBJECTS = {
+  fast: fileURLToPath(new URL('../../dist/bpf/hnvgw.bpf.o', import.meta.url)),
+  slow: fileURLToPath(new URL('../../dist/bpf/hnvgw-slow.bpf.o', import.meta.url)),
+} as const;
 /** First part of every program's name: by it they are known among the programs of others on an interface. */
 export const OWNER = 'hnv';
 const PINS = '/sys/fs/bpf/hnvgw';
@@ -34,6 +39,8 @@ export interface Capacity {
   externalAddresses: number;
   siteConnections: number;
   ports: number;
+  /** Directions of conversations that may take the fast path at a time; of IPv6 a quarter as many beside. */
+  fastFlows: number;
 }
 
 /** Virtual subnets and provider addresses of hosts that a domain has on average when the node is full. */
@@ -48,6 +55,8 @@ const PEERS_PER_CONNECTION = 8;
 const STATIONS_PER_DOMAIN = 4;
 const ADDRESSES_PER_SEGMENT = 8;
 const PREFIXES_PER_SEGMENT = 8;
+/** Of the fast path: as many flows of IPv4 for one of IPv6. */
+const FLOWS_OF_IPV6 = 4;
 /** Learned MACs and addresses that a port has on average when the node is full. */
 const ADDRESSES_PER_PORT = 16;
 
@@ -80,11 +89,16 @@ function mapSizes(capacity: Capacity): Record<string, number> {
     segment_addresses: domains * ADDRESSES_PER_SEGMENT,
     segment_ports: domains,
     forwarded: capacity.customerRoutes + domains * PREFIXES_PER_SEGMENT,
+    flows4: capacity.fastFlows,
+    flows6: Math.ceil(capacity.fastFlows / FLOWS_OF_IPV6),
+    fast_links: NODE_INTERFACES,
+    fast_domains: domains + 1,
+    spread_cpus: possibleCpus(),
     stats: domains + 1, // handles begin at 1; 0 counts what no domain can be charged with
   };
 }
 
-/** Programs by the kind of place that they are for (kernel/hnvgw.bpf.c). */
+/** Programs of TC by the kind of place that they are for (kernel/hnvgw.bpf.c). */
 export type Place = 'provider' | 'vlan' | 'tag' | 'port' | 'context' | 'uplink' | 'sorter' | 'segment';
 const places: readonly Place[] = [
   'provider',
@@ -101,34 +115,59 @@ const places: readonly Place[] = [
  * worth it on the few interfaces that all traffic passes, not on two for each of thousands of domains.
  */
 const WITH_TCX: ReadonlySet<Place> = new Set(['provider', 'vlan', 'uplink']);
+/** Programs for XDP, which are in the fast object alone: in drivers, without or with spreading, and for frames that were spread. */
+const fastPlaces = ['fast', 'spread', 'spread_cpu'] as const;
+type AnyPlace = Place | (typeof fastPlaces)[number];
 /** Offset of the words of `cb` in struct __sk_buff, and its size (linux/bpf.h). */
 const SKB = { size: 192, control: 48 } as const;
 
 export class EncapCore {
   readonly #object: BpfObject;
-  readonly #programs = new Map<Place, BpfProgram>();
+  readonly #programs = new Map<AnyPlace, BpfProgram>();
   readonly #root: string;
   readonly #generation: string;
+  /** What is in drivers. */
+  readonly #native: AnyPlace;
 
-  private constructor(object: BpfObject, root: string, generation: string) {
+  private constructor(
+    object: BpfObject,
+    root: string,
+    generation: string,
+    places: readonly AnyPlace[],
+    native: AnyPlace,
+  ) {
+    this.#native = native;
     this.#object = object;
     this.#root = root;
     this.#generation = generation;
     for (const place of places) this.#programs.set(place, this.#adopt(place));
   }
 
-  /** Loads or adopts. Throws HNV_BPF with the verifier's words when the kernel refuses a program. */
-  static open(instance: string, capacity: Capacity): EncapCore {
+  /**
+   * Loads or adopts; `fast` asks for the fast path, which the kernel must have CONNTRACK_FROM_EBPF for (linux/features.ts),
+   * `spread` for the one in drivers that spreads frames over CPUs (spread.ts). Throws HNV_BPF with the verifier's words when the kernel refuses a program.
+   */
+  static open(
+    instance: string,
+    capacity: Capacity,
+    { fast, spread = false }: { fast: boolean; spread?: boolean },
+  ): EncapCore {
     ensureBpffs();
     const sizes = mapSizes(capacity);
     const digest = createHash('sha256').update(JSON.stringify(sizes)).digest('hex').slice(0, 8);
     const root = join(PINS, instance);
     const generation = `${layoutVersion}-${digest}`;
-    const object = BpfObject.open(OBJECT);
+    const object = BpfObject.open(OBJECTS[fast ? 'fast' : 'slow']);
     for (const [map, entries] of Object.entries(sizes)) object.setMaxEntries(map, entries);
     object.pinMaps(join(root, generation, 'maps'));
     object.load();
-    return new EncapCore(object, root, generation);
+    const all = fast ? [...places, ...fastPlaces] : places;
+    return new EncapCore(object, root, generation, all, spread ? 'spread' : 'fast');
+  }
+
+  /** Whether the programs can learn and carry established flows. */
+  get hasFastPath(): boolean {
+    return this.#programs.has('fast');
   }
 
   map(name: string): BpfMap {
@@ -185,6 +224,29 @@ export class EncapCore {
     detachClsact(ifindex, 'ingress');
   }
 
+  /**
+   * Puts the fast path into the interface's driver (native XDP), instead of an older one of ours, atomically. Throws HNV_BPF
+   * when the driver does not take it, or has somebody else's program.
+   */
+  attachFast(ifindex: number): 'attached' | 'replaced' | 'unchanged' {
+    return attachXdp(ifindex, this.program(this.#native), 'native');
+  }
+
+  /** Takes the fast path out of the interface's driver, also one of an earlier process. */
+  detachFast(ifindex: number): void {
+    detachXdp(ifindex, OWNER);
+  }
+
+  /** Whether the fast path is in the interface's driver, this very program. */
+  isFastAttached(ifindex: number): boolean {
+    return attachedXdp(ifindex, 'native') === this.program(this.#native).id;
+  }
+
+  /** Somebody else's program where the fast path would be, in words. */
+  strangerAtFast(ifindex: number): string | undefined {
+    return strangerOnXdp(ifindex, OWNER);
+  }
+
   /** Sends an Ethernet frame out of an interface. Throws HNV_BPF when the interface does not take it. */
   sendFrame(ifindex: number, frame: Uint8Array): void {
     const context = Buffer.alloc(SKB.size);
@@ -193,16 +255,22 @@ export class EncapCore {
     if (retval !== 0) throw bpfError(`send a frame out of interface ${ifindex}`, retval);
   }
 
-  program(place: Place): BpfProgram {
+  program(place: AnyPlace): BpfProgram {
     const program = this.#programs.get(place);
     if (program === undefined) throw new Error(`no program for ${place}`);
     return program;
   }
 
-  /** Removes the pins of earlier layouts and sizes. Only after every interface has this generation's programs. */
+  /**
+   * Removes the pins of earlier layouts and sizes, and of a fast path that is off. Only after every interface has this
+   * process's programs.
+   */
   discardOtherGenerations(): void {
     for (const name of readdirSync(this.#root))
       if (name !== this.#generation) rmSync(join(this.#root, name), { recursive: true, force: true });
+    if (this.hasFastPath) return;
+    for (const place of fastPlaces)
+      rmSync(join(this.#root, this.#generation, 'programs', place), { force: true });
   }
 
   /** Closes this process's handles; programs and maps go on working. */
@@ -227,7 +295,7 @@ export class EncapCore {
   }
 
   /** The pinned program when it is the same code, so that a restart replaces nothing; else the new one, pinned. */
-  #adopt(place: Place): BpfProgram {
+  #adopt(place: AnyPlace): BpfProgram {
     const directory = join(this.#root, this.#generation, 'programs');
     const path = join(directory, place);
     const loaded = this.#object.program(`${OWNER}_${place}`);

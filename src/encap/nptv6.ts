@@ -2,7 +2,7 @@
  * What the data plane needs to translate an IPv6 prefix (NPTv6, RFC 6296): it is worked out here once, so that a packet
  * costs an addition. Pure.
  */
-import { prefixBytes } from '../policy/address.ts';
+import { addressBytes, addressFromBytes, prefixBytes } from '../policy/address.ts';
 import type { Translation } from './layout.generated.ts';
 
 /** Longest prefix that leaves a whole interface identifier to take the adjustment (section 3.5). */
@@ -29,6 +29,25 @@ export function translation(from: string, to: string): Translation {
   if (prefixBytes(from).length !== length || length > LONGEST)
     throw new RangeError(`${from} cannot be translated to ${to} (RFC 6296).`);
   return { prefix, length, adjustment: prefixAdjustment(from, to), pad: PADDING };
+}
+
+/**
+ * What the data plane makes of an address (sections 3.4 and 3.5): the subnet's word takes the adjustment, or, where that is within the
+ * prefix, the first of the interface identifier that is not all ones. All ones alone have no other form, and stay.
+ */
+export function translated(address: string, { prefix, length, adjustment }: Translation): string {
+  const bytes = Buffer.from(addressBytes(address));
+  for (let bit = 0; bit < length; bit += 8) {
+    const kept = 0xff >> Math.min(8, length - bit);
+    bytes[bit / 8] = ((bytes[bit / 8] ?? 0) & kept) | ((prefix[bit / 8] ?? 0) & ~kept);
+  }
+  for (const word of length <= 48 ? [3] : [4, 5, 6, 7]) {
+    const before = bytes.readUInt16BE(2 * word);
+    if (before === 0xffff) continue;
+    bytes.writeUInt16BE((before + adjustment) % 0xffff, 2 * word);
+    return addressFromBytes(bytes);
+  }
+  return address;
 }
 
 /** Addresses of the prefix stay as they are. */

@@ -6,6 +6,8 @@ import { decodeStats, type Stats, statsSize } from './layout.generated.ts';
 export interface DomainStats {
   decapsulated: { packets: number; bytes: number };
   encapsulated: { packets: number; bytes: number };
+  /** Of both, those that took the fast path. */
+  fast: { packets: number };
   /** From a port to another one of this node. */
   local: { packets: number; bytes: number };
   /** Copies of broadcasts and multicasts that were made here. */
@@ -37,6 +39,7 @@ export function readStats(map: BpfMap, domain: number): DomainStats {
   return {
     decapsulated: { packets: Number(stats.decapPackets), bytes: Number(stats.decapBytes) },
     encapsulated: { packets: Number(stats.encapPackets), bytes: Number(stats.encapBytes) },
+    fast: { packets: Number(stats.fastPackets) },
     local: { packets: Number(stats.localPackets), bytes: Number(stats.localBytes) },
     replicated: Number(stats.replicatedPackets),
     drops,

@@ -65,10 +65,14 @@ const FORWARDING: readonly Setting[] = [
 
 const TRACKING = 'net/netfilter';
 
-/** Sessions tell when they began and what they carried. */
-const NOTED: readonly Setting[] = [
+/**
+ * Sessions tell when they began and what they carried. Whether a transport's checksum is right is its receiver's to say: a router
+ * passes on what is damaged, on the fast path, which does not look at it, as on the slow one.
+ */
+const TRACKED: readonly Setting[] = [
   [TRACKING, 'nf_conntrack_acct', '1'],
   [TRACKING, 'nf_conntrack_timestamp', '1'],
+  [TRACKING, 'nf_conntrack_checksum', '0'],
 ];
 
 /** States of a TCP connection that begins or ends. Behind a reset (`close`) the kernel waits for 10 s, whatever is asked for. */
@@ -90,14 +94,26 @@ function timeoutSettings({ icmp, tcpEstablished, tcpTransient, udp }: NatPlan['t
   return seconds.map(([name, value]) => [TRACKING, `nf_conntrack_${name}`, `${value}`]);
 }
 
-/** All settings of a context; `hasForwarding`: it has the link `fwd`. */
-export function settingsOf(nat: NatPlan | undefined, hasForwarding = false): Setting[] {
+/**
+ * Connection tracking does not see what takes the fast path: it must not judge by sequence numbers, neither segments nor resets,
+ * which it would have dropped as invalid. A reset that is not exactly in sequence leaves a session 10 s.
+ */
+const windowSettings = (isFast: boolean): Setting[] =>
+  ['be_liberal', 'ignore_invalid_rst'].map((name) => [
+    TRACKING,
+    `nf_conntrack_tcp_${name}`,
+    isFast ? '1' : '0',
+  ]);
+
+/** All settings of a context; `hasForwarding`: it has the link `fwd`; `isFast`: its flows may be fast. */
+export function settingsOf(nat: NatPlan | undefined, hasForwarding = false, isFast = false): Setting[] {
   const acceptsOwn = nat !== undefined && isLooped(nat, 4);
   return [
     ...COMMON,
     // What comes back from the uplink under an address of the domain's own.
     [`net/ipv4/conf/${externalLink}`, 'accept_local', acceptsOwn ? '1' : '0'],
-    ...NOTED,
+    ...TRACKED,
+    ...windowSettings(isFast),
     ...(hasForwarding ? FORWARDING : []),
     ...(nat === undefined ? [] : timeoutSettings(nat.timeouts)),
   ];

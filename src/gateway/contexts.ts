@@ -88,13 +88,16 @@ function externalMac(rdid: string): string {
 
 export class Contexts {
   readonly #instance: string;
+  readonly #isFast: boolean;
   /** By namespace; none of those that are being changed, or could not be. */
   readonly #known = new Map<string, Known>();
   /** Namespaces are made many at a time: each process of iproute2 takes the event loop a millisecond. */
   readonly #creations = new Batches((commands) => ipBatch(commands));
 
-  constructor(instance: string) {
+  /** `isFast`: flows of contexts may take the fast path. */
+  constructor(instance: string, isFast = false) {
     this.#instance = instance;
+    this.#isFast = isFast;
   }
 
   /** Namespaces of this instance that are there now. */
@@ -142,7 +145,7 @@ export class Contexts {
     const isClosed = failure !== undefined && !hasOwnRuleset(names.netns);
     const want = desiredContext(plan, isClosed ? undefined : nat, mtu, forwarding);
     if (isClosed) for (const link of [externalLink, forwardingLink]) want.up.delete(link);
-    const settings = settingsOf(nat, forwarding !== undefined);
+    const settings = settingsOf(nat, forwarding !== undefined, this.#isFast);
     if (forwarding === undefined && ends.hasSegment) await this.#replaceSegment(names, []);
     const isRerouted = await this.#open(names, isNew, ends, want, settings, links.externalMac);
     if (failure !== undefined || rules === undefined) return failure;

@@ -10,6 +10,8 @@ import type {
 } from '../api/operations.ts';
 import type { GatewayConfig } from '../config/config.ts';
 import type { ContextAttachment, DomainAttachments } from '../encap/entries.ts';
+import type { FastDomain } from '../encap/fast-path.ts';
+import { FlowAmounts } from '../encap/flow-amounts.ts';
 import { heldExternals } from '../encap/held-externals.ts';
 import { HnvError } from '../errors.ts';
 import { BgpSessions } from '../forwarding/bgp-sessions.ts';
@@ -17,6 +19,7 @@ import { frrPlace } from '../forwarding/frr.ts';
 import { endSpeaker } from '../forwarding/speaker-end.ts';
 import { announcementsOf } from '../forwarding/uplink-announcements.ts';
 import { type DomainAnnouncements, UplinkBgp } from '../forwarding/uplink-bgp.ts';
+import { netnsId } from '../linux/namespace-id.ts';
 import { netnsExists } from '../linux/netns.ts';
 import { contextDrops } from '../nat/context-drops.ts';
 import { endUncoveredSessions } from '../nat/ending.ts';
@@ -38,6 +41,7 @@ import { SiteTunnels } from '../s2s/site-tunnels.ts';
 import { resourcePath } from '../store/resource-path.ts';
 import { Contexts } from './contexts.ts';
 import { ExternalLeases, type Externals } from './external-leases.ts';
+import { fastDomain } from './fast-domain.ts';
 import { FragmentSorter } from './fragment-sorter.ts';
 import { JoinedContexts } from './joined-contexts.ts';
 import { SolicitedGroups } from './solicited-groups.ts';
@@ -51,6 +55,7 @@ export function runGateway(config: GatewayConfig): Promise<void> {
       uplinks: [config.uplink.interface, ...config.forwarding.interfaces],
       allowsWeakAlgorithms: config.ipsec.allowWeakAlgorithms,
     },
+    dataplane: config.dataplane,
     create: (parts) => new GatewayRole(parts, config),
   });
 }
@@ -80,7 +85,7 @@ class GatewayRole implements Role {
 
   constructor(parts: NodeParts, config: GatewayConfig) {
     this.#parts = parts;
-    this.#contexts = new Contexts(config.instance);
+    this.#contexts = new Contexts(config.instance, parts.fast.isOn);
     this.#joined = new JoinedContexts(this.#contexts, parts);
     this.#uplinkName = config.uplink.interface;
     this.#solicited = new SolicitedGroups(this.#uplinkName);
@@ -231,6 +236,13 @@ class GatewayRole implements Role {
     }
   }
 
+  fastDomain({ rdid, context, nat }: DomainPlan): FastDomain | undefined {
+    if (context === undefined || !this.#joined.has(rdid)) return undefined;
+    const { netns } = this.#contexts.names(rdid);
+    const id = netnsExists(netns) ? netnsId(netns) : undefined;
+    return id === undefined ? undefined : fastDomain(id, nat);
+  }
+
   inspect(rdid: string): Finding[] {
     if (!this.#joined.has(rdid)) return [];
     const { context, forwarding, nat } = this.#joined.inspect(rdid);
@@ -359,7 +371,18 @@ class GatewayRole implements Role {
   natSessions(rdid: string, filter: NatSessionFilter): AsyncIterable<NatSession[]> | undefined {
     const { netns } = this.#contexts.names(rdid);
     if (!netnsExists(netns)) return undefined;
-    return this.#sessionLists.of(netns, this.#joined.rules(rdid)?.nat, filter);
+    return this.#sessionLists.of(netns, this.#joined.rules(rdid)?.nat, filter, this.#flowAmounts(rdid));
+  }
+
+  #flowAmounts(rdid: string): FlowAmounts | undefined {
+    const { store, core, links } = this.#parts;
+    const { handle, gateway } = store.state.domains.get(rdid) ?? {};
+    const uplinkIfindex = links.uplinks.first?.ifindex;
+    if (handle === undefined || gateway === undefined || uplinkIfindex === undefined) return undefined;
+    return new FlowAmounts((name) => core.map(name), {
+      ...{ domain: handle, gatewayVsid: gateway.virtualSubnetId, uplinkIfindex },
+      prefixes: this.#joined.rules(rdid)?.nat?.prefixes ?? [],
+    });
   }
 
   siteConnections(rdid: string): ReadonlyMap<string, SiteConnectionState> {

@@ -82,6 +82,11 @@ class HostRole implements Role {
     this.#learning.forgetPortless(plan.rdid);
   }
 
+  fastDomain(): undefined {
+    // There is no connection tracking between ports and tunnels to tell what a flow is.
+    return undefined;
+  }
+
   inspect(rdid: string): Finding[] {
     return this.#ports.inspect(rdid).map((found) => ({ rdid, kind: 'port', ...found }));
   }

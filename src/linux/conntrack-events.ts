@@ -1,95 +1,32 @@
 /**
- * Beginnings and ends of tracked sessions, as the kernel tells them (ctnetlink, NFNLGRP_CONNTRACK_NEW and _DESTROY): one socket for
- * all network namespaces that the calling thread's knows by a number.
+ * Beginnings and ends of tracked sessions, as the kernel tells them (ctnetlink, NFNLGRP_CONNTRACK_NEW and _DESTROY), of all
+ * network namespaces that the calling thread's knows by a number.
  *
- * One socket and not one for each: the kernel offers every event to every socket that listens to the group, wherever it was
- * opened; and an open socket would keep a namespace from going away.
- *
- * Nothing is lost when the socket is full. The kernel is asked to note what it could not tell (NETLINK_BROADCAST_ERROR): it keeps an
- * ended session until its end is told, and tells a beginning with the session's next packet, or with its end.
+ * Nothing is lost when the socket is full. The kernel is asked to note what it could not tell: it keeps an ended session until
+ * its end is told, and tells a beginning with the session's next packet, or with its end.
  */
-import { closeSync } from 'node:fs';
-import { constants } from 'node:os';
-import koffi from 'koffi';
-import { HnvError } from '../errors.ts';
 import { readSession, type Session } from './conntrack-messages.ts';
-import { errnoText } from './libbpf.ts';
-import { MESSAGE_HEADER, NETLINK_NETFILTER, netlinkSocket } from './netlink.ts';
+import { MESSAGE_HEADER, NETLINK_NETFILTER } from './netlink.ts';
+import { NetlinkEvents } from './netlink-events.ts';
 
-const { EAGAIN, EINTR, ENOBUFS } = constants.errno;
-
-const libc = koffi.load('libc.so.6');
-const recvmmsg = libc.func(
-  'int recvmmsg(int fd, void *messages, unsigned int count, int flags, void *timeout)',
-) as unknown as (fd: number, messages: unknown, count: number, flags: number, timeout: null) => number;
-const setsockopt = libc.func(
-  'int setsockopt(int fd, int level, int option, const void *value, unsigned int length)',
-) as unknown as (fd: number, level: number, option: number, value: Uint8Array, length: number) => number;
-
-const SOL_SOCKET = 1;
-const SO_RCVBUFFORCE = 33;
-const SOL_NETLINK = 270;
-const NETLINK_BROADCAST_ERROR = 4;
-const NETLINK_LISTEN_ALL_NSID = 8;
 /** Bits of groups NFNLGRP_CONNTRACK_NEW (1) and NFNLGRP_CONNTRACK_DESTROY (3). */
 const GROUPS = 0b101;
 /** Low byte of a message's type. */
 const IPCTNL_MSG_CT_DELETE = 2;
 
-/** What is received by one call. A message about one session has some 300 bytes. */
-const BATCH = 128;
-const MESSAGE_BYTES = 2048;
-/** struct mmsghdr, struct iovec, and a control message with one number (struct cmsghdr is 16 bytes). */
-const HEADER_BYTES = 64;
-const VECTOR_BYTES = 16;
-const CONTROL_BYTES = 24;
-const PLACE = {
-  vectors: BATCH * HEADER_BYTES,
-  controls: BATCH * (HEADER_BYTES + VECTOR_BYTES),
-  messages: BATCH * (HEADER_BYTES + VECTOR_BYTES + CONTROL_BYTES),
-  end: BATCH * (HEADER_BYTES + VECTOR_BYTES + CONTROL_BYTES + MESSAGE_BYTES),
-} as const;
-/** In struct msghdr, struct mmsghdr and struct cmsghdr. */
-const CONTROL_LENGTH_AT = 40;
-const LENGTH_AT = 56;
-const CONTROL_VALUE_AT = 16;
-
 /** A session has begun or ended in the namespace of that number; it is valid until the callback returns. */
 export type TakeEvent = (nsid: number, isEnd: boolean, session: Session) => void;
 
-function checked(call: string, result: number): number {
-  if (result < 0) throw new HnvError('HNV_INTERNAL', `${call}(AF_NETLINK): ${errnoText(koffi.errno())}`);
-  return result;
-}
-
 export class ConntrackEvents {
-  readonly fd: number;
-  readonly #memory = koffi.alloc('uint8_t', PLACE.end) as unknown;
-  readonly #view = Buffer.from(koffi.view(this.#memory, PLACE.end));
+  readonly #events: NetlinkEvents;
 
   /** Listens from now on. `bufferBytes`: of what the kernel may keep until it is read; an event takes about 1,000. */
   constructor(bufferBytes: number) {
-    this.fd = netlinkSocket(NETLINK_NETFILTER, GROUPS, false);
-    try {
-      this.#set(SOL_SOCKET, SO_RCVBUFFORCE, bufferBytes);
-      this.#set(SOL_NETLINK, NETLINK_LISTEN_ALL_NSID, 1);
-      this.#set(SOL_NETLINK, NETLINK_BROADCAST_ERROR, 1);
-    } catch (error) {
-      closeSync(this.fd);
-      throw error;
-    }
-    const base = koffi.address(this.#memory);
-    const pointer = (at: number, to: number): number => this.#view.writeBigUInt64LE(base + BigInt(to), at);
-    this.#view.fill(0);
-    for (let index = 0; index < BATCH; index++) {
-      const header = index * HEADER_BYTES;
-      const vector = PLACE.vectors + index * VECTOR_BYTES;
-      pointer(header + 16, vector);
-      this.#view.writeBigUInt64LE(1n, header + 24);
-      pointer(header + 32, PLACE.controls + index * CONTROL_BYTES);
-      pointer(vector, PLACE.messages + index * MESSAGE_BYTES);
-      this.#view.writeBigUInt64LE(BigInt(MESSAGE_BYTES), vector + 8);
-    }
+    this.#events = new NetlinkEvents(NETLINK_NETFILTER, GROUPS, bufferBytes, true);
+  }
+
+  get fd(): number {
+    return this.#events.fd;
   }
 
   /**
@@ -97,38 +34,13 @@ export class ConntrackEvents {
    * does so later. Throws HNV_INTERNAL.
    */
   read(take: TakeEvent): 'more' | 'empty' | 'overrun' {
-    const view = this.#view;
-    for (let index = 0; index < BATCH; index++)
-      view.writeUInt32LE(CONTROL_BYTES, index * HEADER_BYTES + CONTROL_LENGTH_AT);
-    const count = recvmmsg(this.fd, this.#memory, BATCH, 0, null);
-    if (count < 0) {
-      const errno = koffi.errno();
-      if (errno === EAGAIN) return 'empty';
-      if (errno === ENOBUFS) return 'overrun';
-      if (errno === EINTR) return 'more';
-      throw new HnvError('HNV_INTERNAL', `recvmmsg(AF_NETLINK): ${errnoText(errno)}`);
-    }
-    for (let index = 0; index < count; index++) {
-      // What comes from the socket's own namespace has no number.
-      const control = view.readUInt32LE(index * HEADER_BYTES + CONTROL_LENGTH_AT);
-      if (control < CONTROL_BYTES - 4) continue;
-      const nsid = view.readInt32LE(PLACE.controls + index * CONTROL_BYTES + CONTROL_VALUE_AT);
-      const at = PLACE.messages + index * MESSAGE_BYTES;
-      const end = at + view.readUInt32LE(index * HEADER_BYTES + LENGTH_AT);
-      const isEnd = view[at + 4] === IPCTNL_MSG_CT_DELETE;
-      take(nsid, isEnd, readSession(view, at + MESSAGE_HEADER, end));
-    }
-    return count < BATCH ? 'empty' : 'more';
+    return this.#events.read((nsid, data, at, end) => {
+      if (nsid === undefined) return;
+      take(nsid, data[at + 4] === IPCTNL_MSG_CT_DELETE, readSession(data, at + MESSAGE_HEADER, end));
+    });
   }
 
   close(): void {
-    closeSync(this.fd);
-    koffi.free(this.#memory);
-  }
-
-  #set(level: number, option: number, value: number): void {
-    const bytes = Buffer.alloc(4);
-    bytes.writeUInt32LE(value);
-    checked('setsockopt', setsockopt(this.fd, level, option, bytes, bytes.length));
+    this.#events.close();
   }
 }

@@ -57,6 +57,9 @@ const BTF_DIRECTORY = '/sys/kernel/btf';
 const table = { family: 'inet', table: 'probe' };
 const addTable = { add: { table: { family: 'inet', name: 'probe' } } };
 
+/** Name of the feature that the fast path needs. */
+export const CONNTRACK_FROM_EBPF = 'conntrack lookup from eBPF';
+
 const stop = 'hnvgw does not start.';
 const userspaceEsp =
   'The tunnels of site connections are made by strongSwan itself: about 0.5 Gbit/s, always in UDP.';
@@ -190,11 +193,12 @@ const probes: readonly Probe[] = [
     probe: () => inBtf('BPF_F_ADJ_ROOM_DECAP_L4_GRE'),
   },
   {
-    name: 'conntrack lookup from eBPF',
-    since: '5.18',
+    name: CONNTRACK_FROM_EBPF,
+    since: '6.0',
     requirement: 'may',
     note: 'There is no fast path for established flows.',
-    probe: () => inBtf('bpf_skb_ct_lookup') && inBtf('bpf_xdp_ct_lookup'),
+    probe: () =>
+      ['bpf_skb_ct_lookup', 'bpf_xdp_ct_lookup', 'bpf_ct_change_timeout', 'bpf_ct_release'].every(inBtf),
   },
 ];
 

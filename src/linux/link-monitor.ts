@@ -4,10 +4,10 @@
  */
 import { closeSync } from 'node:fs';
 import { constants } from 'node:os';
-import koffi from 'koffi';
 import { HnvError } from '../errors.ts';
 import { errnoText } from './libbpf.ts';
 import { MESSAGE_HEADER, NETLINK_ROUTE, netlinkReceive, netlinkSocket } from './netlink.ts';
+import { Readable } from './readable.ts';
 
 const { EAGAIN, ENOBUFS } = constants.errno;
 
@@ -66,20 +66,20 @@ function attribute(attributes: Buffer, wanted: number): Buffer | undefined {
 export class LinkMonitor {
   readonly #fd: number;
   readonly #buffer = Buffer.alloc(BUFFER_BYTES);
-  readonly #poll: ReturnType<typeof koffi.node.poll>;
+  readonly #readable: Readable;
 
   /** Calls back from now on; with undefined when the kernel had more to tell than was listened to: any may have changed. */
   constructor(onChange: (news: LinkNews[] | undefined) => void) {
     this.#fd = netlinkSocket(NETLINK_ROUTE, RTMGRP_LINK, false);
-    this.#poll = koffi.node.poll(this.#fd, { readable: true }, () => {
+    this.#readable = new Readable(this.#fd, () => {
       const news = this.#read();
       if (news === undefined || news.length > 0) onChange(news);
     });
-    this.#poll.unref();
+    this.#readable.unref();
   }
 
   close(): void {
-    this.#poll.close();
+    this.#readable.close();
     closeSync(this.#fd);
   }
 

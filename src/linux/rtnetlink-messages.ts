@@ -11,7 +11,18 @@ export const AF_INET6 = 10;
 /** Bytes of struct ifinfomsg. */
 export const LINK_BODY = 16;
 /** Attributes of a link, as if_link.h numbers them. */
-export const IFLA = { mac: 1, name: 3, mtu: 4, below: 5, alias: 20, families: 26, extra: 29 } as const;
+export const IFLA = {
+  mac: 1,
+  name: 3,
+  mtu: 4,
+  below: 5,
+  info: 18,
+  alias: 20,
+  families: 26,
+  extra: 29,
+} as const;
+/** IFLA_INFO_KIND. */
+const INFO_KIND = 1;
 /** IFLA_INET_CONF; IFLA_INET6_CONF and IFLA_INET6_ADDR_GEN_MODE. */
 const FAMILY = { settings4: 1, settings6: 2, generation6: 8 } as const;
 /** Places in these arrays (IPV4_DEVCONF_* of linux/ip.h, less 1; DEVCONF_* of linux/ipv6.h), as under /proc/sys. */
@@ -58,6 +69,8 @@ export interface NetLink {
   mac: string;
   /** What somebody has noted at the link. */
   alias?: string;
+  /** `veth`, `macvlan` and so on; undefined for a NIC, also a virtual machine's. */
+  kind?: string;
   /** Index of a veth's other side, or of the link below; in whatever namespace that is. */
   below?: number;
 }
@@ -134,6 +147,10 @@ export function readLink(data: Buffer, at: number, end: number): NetLink {
     else if (type === IFLA.mtu) link.mtu = data.readUInt32LE(from);
     else if (type === IFLA.below) link.below = data.readUInt32LE(from);
     else if (type === IFLA.alias) link.alias = data.toString('utf8', from, to - 1);
+    else if (type === IFLA.info)
+      attributes(data, from, to, (one, begin, finish) => {
+        if (one === INFO_KIND) link.kind = data.toString('latin1', begin, finish).replace(/\0.*$/, '');
+      });
   });
   return link;
 }

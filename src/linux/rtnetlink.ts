@@ -175,6 +175,11 @@ export class RouteNetlink {
     });
   }
 
+  /** All neighbours; of those that were not found the MAC is empty. */
+  neighbours(): NetNeighbour[] {
+    return this.#all(RTM_GETNEIGH, Buffer.alloc(12), readNeighbour);
+  }
+
   permanentNeighbours(): NetNeighbour[] {
     return this.#all(RTM_GETNEIGH, Buffer.alloc(12), readPermanentNeighbour).filter(
       (entry) => entry !== undefined,

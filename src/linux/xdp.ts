@@ -1,6 +1,6 @@
 /**
- * Attaches eBPF programs to an interface's XDP hook, of which there is one for everybody: a program of somebody else is
- * never replaced or removed.
+ * Attaches eBPF programs to an interface's XDP hook, of which there is one for everybody: a program of another owner (tc.ts)
+ * is never replaced or removed.
  */
 import { closeSync } from 'node:fs';
 import { HnvError } from '../errors.ts';
@@ -14,6 +14,7 @@ import {
   xdpAttachOptionsSize,
   xdpQueryOptionsSize,
 } from './libbpf.ts';
+import { ownerOf } from './tcx.ts';
 
 /** `native`: in the driver, before a packet becomes an skb. `generic`: behind it, for drivers without XDP. */
 export type XdpMode = 'native' | 'generic';
@@ -44,8 +45,8 @@ function query(ifindex: number): Attached | undefined {
 }
 
 /**
- * Makes `program` the XDP program of an interface. Replaces, atomically, an earlier program of the same name; anything
- * else that is there is somebody else's and an HNV_BPF. A change of mode is not atomic: the kernel wants the hook empty
+ * Makes `program` the XDP program of an interface. Replaces, atomically, another program of the same owner; anything
+ * else that is there is an HNV_BPF. A change of mode is not atomic: the kernel wants the hook empty
  * in between.
  */
 export function attachXdp(
@@ -60,11 +61,8 @@ export function attachXdp(
     return 'attached';
   }
   withProgram(before.program, (old) => {
-    if (old.kernelName !== program.kernelName)
-      throw new HnvError(
-        'HNV_BPF',
-        `Interface ${ifindex} has the XDP program ${old.name} (id ${old.id}), which is not ours to replace.`,
-      );
+    if (ownerOf(old) !== ownerOf(program))
+      throw new HnvError('HNV_BPF', `Interface ${ifindex} has ${strangerText(old)}.`);
     if (before.mode === mode) {
       attach(ifindex, program, modeFlags[mode] | XDP_FLAGS_REPLACE, old.fd);
     } else {
@@ -75,16 +73,32 @@ export function attachXdp(
   return 'replaced';
 }
 
-/** The id of the program on the interface's XDP hook, whoever's it is. */
-export function attachedXdp(ifindex: number): number | undefined {
-  return query(ifindex)?.program;
+/** The id of the program on the interface's XDP hook, whoever's it is; only of one in that mode, when it is given. */
+export function attachedXdp(ifindex: number, mode?: XdpMode): number | undefined {
+  const found = query(ifindex);
+  return mode === undefined || found?.mode === mode ? found?.program : undefined;
 }
 
-/** Empties the interface's XDP hook if it is `program` that is there. */
-export function detachXdp(ifindex: number, program: BpfProgram): void {
-  const before = query(ifindex);
-  if (before?.program === program.id) detach(ifindex, before.mode, program.fd);
+/** Somebody else's program on the interface's XDP hook, in words; undefined when there is none, or the owner's. */
+export function strangerOnXdp(ifindex: number, owner: string): string | undefined {
+  const found = query(ifindex);
+  if (found === undefined) return undefined;
+  return withProgram(found.program, (program) =>
+    ownerOf(program) === owner ? undefined : strangerText(program),
+  );
 }
+
+/** Empties the interface's XDP hook if there is a program of the owner's. */
+export function detachXdp(ifindex: number, owner: string): void {
+  const before = query(ifindex);
+  if (before === undefined) return;
+  withProgram(before.program, (old) => {
+    if (ownerOf(old) === owner) detach(ifindex, before.mode, old.fd);
+  });
+}
+
+const strangerText = ({ name, id }: BpfProgram): string =>
+  `the XDP program ${name} (id ${id}), which is not ours to replace`;
 
 /** With `oldFd`, the kernel refuses when another program has come there meanwhile. */
 function attach(ifindex: number, program: BpfProgram, flags: number, oldFd?: number): void {
@@ -99,11 +113,11 @@ function detach(ifindex: number, mode: XdpMode, oldFd: number): void {
   if (error < 0) throw bpfError(`detach from XDP of interface ${ifindex}`, error);
 }
 
-function withProgram(id: number, use: (program: BpfProgram) => void): void {
+function withProgram<T>(id: number, use: (program: BpfProgram) => T): T {
   const fd = bpf_prog_get_fd_by_id(id);
   if (fd < 0) throw bpfError(`open the eBPF program ${id}`, fd);
   try {
-    use(new BpfProgram(fd, false));
+    return use(new BpfProgram(fd, false));
   } finally {
     closeSync(fd);
   }

@@ -1,5 +1,6 @@
 /** The sessions of routing contexts as NAT sees them: who is inside, what it is outside, and who is the other side. */
 import type { NatSession, NatSessionFilter } from '../api/operations.ts';
+import type { FlowAmounts } from '../encap/flow-amounts.ts';
 import { HnvError } from '../errors.ts';
 import { type SessionFilter, sessionsOf, type TupleFilter } from '../linux/conntrack.ts';
 import { IPS, PROTOCOL, type Session } from '../linux/conntrack-messages.ts';
@@ -100,6 +101,27 @@ export function natSession(session: Session, plan: NatPlan | undefined): NatSess
   };
 }
 
+/** Adds what connection tracking has not seen. */
+function addFast(
+  shown: NatSession,
+  { protocol, original, reply, started }: Session,
+  fast: FlowAmounts,
+): void {
+  if (started === undefined) return;
+  const isInbound = shown.direction === 'inbound';
+  const [sent, received] = isInbound ? [reply, original] : [original, reply];
+  const isHairpin = shown.direction === 'hairpin';
+  for (const [amount, tuple, isFromInside] of [
+    [shown.sent, sent, true],
+    [shown.received, received, isHairpin],
+  ] as const) {
+    if (amount === undefined) continue;
+    const { packets, bytes } = fast.of(tuple, protocol, started, isFromInside);
+    amount.packets += packets;
+    amount.bytes += bytes;
+  }
+}
+
 function passes(session: NatSession, filter: NatSessionFilter): boolean {
   const { internalPort, externalPort, ...same } = filter;
   for (const [field, value] of Object.entries(same))
@@ -158,11 +180,12 @@ export class SessionLists {
   readonly #open = new Map<string, Set<AsyncGenerator<Session[]>>>();
   readonly #closed = new Set<string>();
 
-  /** Sessions of the namespace that pass, some at a time. Fails with HNV_NOT_FOUND when the namespace is to go. */
+  /** Sessions of the namespace that pass, some at a time, with what of them was fast. Fails with HNV_NOT_FOUND when the namespace is to go. */
   async *of(
     netns: string,
     plan: NatPlan | undefined,
     filter: NatSessionFilter,
+    fast?: FlowAmounts,
   ): AsyncGenerator<NatSession[]> {
     if (this.#closed.has(netns)) throw gone();
     const dump = sessionsOf(netns, kernelFilter(filter));
@@ -171,10 +194,12 @@ export class SessionLists {
     try {
       for await (const sessions of dump) {
         await ownTurn();
-        const found = sessions
-          .map((session) => natSession(session, plan))
-          .filter((session) => session !== undefined)
-          .filter((session) => passes(session, filter));
+        const found = sessions.flatMap((session) => {
+          const shown = natSession(session, plan);
+          if (shown === undefined || !passes(shown, filter)) return [];
+          if (fast !== undefined) addFast(shown, session, fast);
+          return shown;
+        });
         if (found.length > 0) yield found;
       }
       if (!open.has(dump)) throw gone();

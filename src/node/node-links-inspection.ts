@@ -3,6 +3,7 @@ import type { EncapCore } from '../encap/core.ts';
 import { linkName } from '../linux/links.ts';
 import { RouteNetlink } from '../linux/rtnetlink.ts';
 import type { Finding } from './drift.ts';
+import type { FastLinks } from './fast-links.ts';
 import { type Absence, type Carrier, isAbsence } from './provider-carriers.ts';
 import type { GroupMembership } from './provider-groups.ts';
 import { inspectOwnLink, type OwnLink } from './provider-links.ts';
@@ -35,6 +36,7 @@ export interface MadeLinks {
   /** Whether the programs are on their interfaces; before that, those of an earlier process may be. */
   isAttached: boolean;
   uplinks: Uplinks;
+  fast: Pick<FastLinks, 'inspect'>;
 }
 
 type Core = Pick<EncapCore, 'isAttached'>;
@@ -65,7 +67,7 @@ export function inspectLinks(core: Core, tables: ProviderTables, made: MadeLinks
       findings.push(id === undefined ? { text } : { kind: 'providerRoute', id, text });
   });
   const outside = made.uplinks.inspect();
-  findings.push(...outside.texts.map((text) => ({ text })));
+  findings.push(...[...outside.texts, ...made.fast.inspect()].map((text) => ({ text })));
   findings.push(...tableFindings(tables, made));
   if (made.isAttached) findings.push(...programFindings(core, made));
   return { findings, isStale: isStale || outside.isStale };

@@ -1,13 +1,15 @@
 /**
  * The node's own interfaces: which of them carry provider addresses, and which lead outside (uplinks.ts). Owns the maps
  * `providers` and `vlans`, the programs on those interfaces, the links of provider addresses that have one of their own, the provider
- * routes and the multicast groups of provider links. Interfaces themselves are the operator's and are not changed.
+ * routes and the multicast groups of provider links; says between which the fast path is (fast-links.ts). Interfaces themselves are
+ * the operator's and are not changed.
  */
 import type { EncapCore } from '../encap/core.ts';
 import { HnvError } from '../errors.ts';
 import { ip, ipBatch } from '../linux/iproute2.ts';
 import { linkName } from '../linux/links.ts';
 import type { ProviderAddress, ProviderRoute } from '../policy/resources.ts';
+import type { FastLinks } from './fast-links.ts';
 import { type Interface, readInterfaces } from './interfaces.ts';
 import { joinCommands } from './multicast-joins.ts';
 import { inspectLinks, type LinkFindings } from './node-links-inspection.ts';
@@ -32,6 +34,7 @@ export class NodeLinks {
   /** Interfaces to the outside. */
   readonly uplinks: Uplinks;
   readonly #core: LinkCore;
+  readonly #fast: Pick<FastLinks, 'set' | 'inspect' | 'warnings'>;
   readonly #tables: ProviderTables;
   readonly #instance: string;
   /** Links of the node's own, by provider address. */
@@ -56,8 +59,14 @@ export class NodeLinks {
   readonly #touched = new Set<string>();
 
   /** @param uplinks names, the uplink first; none in a role that has none. */
-  constructor(core: LinkCore, instance: string, uplinks: readonly string[] = []) {
+  constructor(
+    core: LinkCore,
+    instance: string,
+    fast: Pick<FastLinks, 'set' | 'inspect' | 'warnings'>,
+    uplinks: readonly string[] = [],
+  ) {
     this.#core = core;
+    this.#fast = fast;
     this.#tables = new ProviderTables((name) => core.map(name));
     this.#instance = instance;
     this.uplinks = new Uplinks(core, instance, uplinks);
@@ -115,7 +124,7 @@ export class NodeLinks {
       ...{ carriers: this.#carriers, ownLinks: this.#ownLinks, routes: this.#routes },
       ...{ routeFailures: this.#routeFailures, members: this.#members, joined: this.#joined },
       ...{ touched: this.#touched, isAttached: this.#isAttached },
-      uplinks: this.uplinks,
+      ...{ uplinks: this.uplinks, fast: this.#fast },
     });
   }
 
@@ -143,7 +152,15 @@ export class NodeLinks {
       if (!isOurs && name !== undefined) this.#core.detach(ifindex);
     }
     this.#attached = new Set(wanted.keys());
+    this.#fast.set([...this.#plainNics(), ...this.uplinks.ifindexes]);
     this.#isAttached = true;
+  }
+
+  /** Interfaces of the operator's that provider addresses are on: not the links of the node's own. */
+  #plainNics(): number[] {
+    return [...this.#carriers].flatMap(([address, found]) =>
+      isAbsence(found) || this.#ownLinks.has(address) ? [] : found.place.ifindex,
+    );
   }
 
   /** The place of a provider address; throws HNV_NETNS with the reason when it has none. */
@@ -179,9 +196,9 @@ export class NodeLinks {
     return this.#routeFailures.get(id);
   }
 
-  /** A sentence for each provider address behind which VMs cannot have the usual MTU. */
+  /** A sentence for each provider address behind which VMs cannot have the usual MTU, and each NIC that is not as configured. */
   warnings(): string[] {
-    return mtuWarnings(this.#carriers);
+    return [...mtuWarnings(this.#carriers), ...this.#fast.warnings()];
   }
 
   /** The reasons of those that could not be made, by address. */

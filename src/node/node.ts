@@ -3,17 +3,19 @@ import { type Logger, pino } from 'pino';
 import { buildApp } from '../api/app.ts';
 import { Certificate } from '../api/certificate.ts';
 import { openListeners } from '../api/listeners.ts';
-import type { Config, RoleName } from '../config/config.ts';
+import type { Config, DataplaneConfig, RoleName } from '../config/config.ts';
 import { EncapCore } from '../encap/core.ts';
 import { DropSamples } from '../encap/drop-samples.ts';
+import { FastPath } from '../encap/fast-path.ts';
 import { DomainTables } from '../encap/tables.ts';
 import { ensureBpffs } from '../linux/bpffs.ts';
-import { probeFeatures, requireFeatures } from '../linux/features.ts';
+import { CONNTRACK_FROM_EBPF, probeFeatures, requireFeatures } from '../linux/features.ts';
 import type { NodeSettings } from '../store/memory-state.ts';
 import { openStore } from '../store/sqlite.ts';
 import type { Store } from '../store/store.ts';
 import { programVersion } from '../version.ts';
 import { Drift } from './drift.ts';
+import { FastLinks } from './fast-links.ts';
 import { type EventSink, Journal } from './journal.ts';
 import { LinkWatch } from './link-watch.ts';
 import { NodeLinks } from './node-links.ts';
@@ -22,12 +24,14 @@ import { nodeOperations } from './operations.ts';
 import { ProviderGroups } from './provider-groups.ts';
 import { Reconciler } from './reconciler.ts';
 import type { Role } from './role.ts';
+import { RouteWatch } from './route-watch.ts';
 import { Sequencer, type TellStatus, type Work } from './sequencer.ts';
 
 /** What a role is made from. */
 export interface NodeParts {
   readonly store: Store;
   readonly core: EncapCore;
+  readonly fast: FastPath;
   readonly links: NodeLinks;
   readonly watch: LinkWatch;
   readonly log: Logger;
@@ -44,6 +48,8 @@ export interface RoleDescription {
   readonly watchesAllLinks: boolean;
   /** The first of its uplinks is the interface that leads to the outside. */
   readonly settings: NodeSettings;
+  /** How established flows are carried; undefined for a role without routing contexts, which has none. */
+  readonly dataplane?: DataplaneConfig;
   readonly create: (parts: NodeParts) => Role;
 }
 
@@ -81,9 +87,25 @@ export async function runNode(config: Config, description: RoleDescription): Pro
     settings: description.settings,
   });
   const journal = new Journal(store);
-  const core = EncapCore.open(config.instance, config.capacity);
+  const { instance } = config;
+  const { xdp, spreadOver } = description.dataplane ?? { xdp: 'off', spreadOver: [] };
+  const isFast =
+    xdp !== 'off' && features.some(({ name, present }) => name === CONNTRACK_FROM_EBPF && present);
+  const fastFlows = description.dataplane === undefined ? 1 : config.capacity.fastFlows;
+  const core = EncapCore.open(
+    instance,
+    { ...config.capacity, fastFlows },
+    { fast: isFast, spread: spreadOver.length > 0 },
+  );
+  const fast = new FastPath(core, isFast);
+  const isGateway = description.dataplane !== undefined;
+  const routes = isGateway ? new RouteWatch(fast) : undefined;
   const drops = new DropSamples(core.map('drop_samples'));
-  const links = new NodeLinks(core, config.instance, description.settings.uplinks);
+  const fastLinks = new FastLinks(core, {
+    ...{ instance, setting: xdp, spreadOver, asksRoutes: isGateway },
+    invalidateAll: () => fast.invalidateAll(),
+  });
+  const links = new NodeLinks(core, instance, fastLinks, description.settings.uplinks);
   links.uplinks.find();
   const isOwnLink = (name: string): boolean =>
     links.uplinks.has(name) ||
@@ -92,16 +114,29 @@ export async function runNode(config: Config, description: RoleDescription): Pro
     log,
     concerns: (name) => description.watchesAllLinks || isOwnLink(name),
     onChange: (names) => {
-      if ([...names].some(isOwnLink)) sequencer.nodeAgain();
+      if ([...names].some(isOwnLink)) {
+        fast.invalidateAll();
+        sequencer.nodeAgain();
+      }
       role.linksChanged(names);
     },
   });
   const again = (rdid: string): void => sequencer.again(rdid);
   const { promise: isReady, resolve: becomeReady } = Promise.withResolvers<void>();
-  const role = description.create({ store, core, links, watch, log, events: journal, again, ready: isReady });
+  const role = description.create({
+    store,
+    core,
+    fast,
+    links,
+    watch,
+    log,
+    events: journal,
+    again,
+    ready: isReady,
+  });
   const tables = new DomainTables((name) => core.map(name));
   const groups = new ProviderGroups((memberships) => links.applyGroups(memberships));
-  const reconciler = new Reconciler(tables, role, groups);
+  const reconciler = new Reconciler(tables, role, groups, fast);
   const warningLog = new WarningLog(log);
   let ready = false;
   const tellStatus: TellStatus = (key, status) => journal.noteStatus(key, status, !ready);
@@ -109,7 +144,8 @@ export async function runNode(config: Config, description: RoleDescription): Pro
   const work: Work = {
     applyNode: async () => {
       role.applyNode(store.state);
-      await links.applyProviders(store.state.providerAddresses, store.state.providerRoutes);
+      const { providerAddresses, providerRoutes } = store.state;
+      await links.applyProviders(providerAddresses, providerRoutes).finally(() => fast.invalidateAll());
       nodeStatuses.look();
       if (ready) links.attach();
       warningLog.show(links.warnings());
@@ -130,14 +166,14 @@ export async function runNode(config: Config, description: RoleDescription): Pro
     logger: log,
     operations: nodeOperations({
       ...{ store, core, drops, links, role, sequencer, drift, journal, features, version, started },
-      instance: config.instance,
+      instance,
       storePath: config.store.path,
       isReady: () => ready,
+      ...(description.dataplane === undefined ? {} : { fastPath: () => fastLinks.state }),
       apiWarning: () => certificate?.warning,
     }),
   });
   await openListeners(app, listen, certificate === undefined ? {} : { certificate });
-  const { instance } = config;
   log.info({ role: role.name, instance, revision: store.revision }, `hnvgw ${role.name} has started`);
 
   // Programs go onto the node's own interfaces after the tables are whole, so that a new generation takes over filled.
@@ -157,6 +193,7 @@ export async function runNode(config: Config, description: RoleDescription): Pro
   certificate?.close();
   await app.close();
   await watch.close();
+  routes?.close();
   await drift.close();
   await sequencer.stop();
   await role.close();

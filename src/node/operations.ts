@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type {
   DomainCounters,
   DropSample,
+  FastPathStatus,
   NodeStatus,
   Operations,
   ResourceStatus,
@@ -41,6 +42,8 @@ export interface OperationsSources {
   /** When this process began, for the status of what it found in place. */
   started: Date;
   isReady: () => boolean;
+  /** Absent for a role that has no fast path. */
+  fastPath?: () => FastPathStatus;
   /** What the API itself has to say to an operator. */
   apiWarning: () => string | undefined;
 }
@@ -219,6 +222,7 @@ export function nodeOperations(from: OperationsSources): Operations {
         sequencer: { queueLength: sequencer.queueLength, retries: sequencer.retries },
         drift: { ...from.journal.drift },
         ...(learning === undefined ? {} : { learning: { ...learning } }),
+        ...(from.fastPath === undefined ? {} : { fastPath: from.fastPath() }),
         problems: findProblems(store.state, settledStatus),
       };
     },

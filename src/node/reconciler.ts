@@ -4,7 +4,9 @@
  * reverse. What fails is noted as the trouble of the object whose it is, and the rest is done nevertheless.
  */
 import { type DomainAttachments, domainEntries } from '../encap/entries.ts';
+import type { FastDomain, FastPath } from '../encap/fast-path.ts';
 import type { DomainTables, Refusal } from '../encap/tables.ts';
+import type { DomainPlan } from '../policy/plan.ts';
 import type { ResourceKind } from '../policy/resources.ts';
 import type { DesiredState, DomainState } from '../policy/state.ts';
 import { entryOwner } from './entry-owner.ts';
@@ -30,27 +32,34 @@ export interface Reconciled {
 }
 
 /** What of a role is used here. */
-export type DomainRole = Pick<Role, 'compile' | 'attach' | 'settle' | 'remove' | 'removeOrphans'>;
+export type DomainRole = Pick<
+  Role,
+  'compile' | 'attach' | 'settle' | 'fastDomain' | 'remove' | 'removeOrphans'
+>;
+/** The same of the fast path. */
+export type DomainFastPath = Pick<FastPath, 'set'>;
 
 export class Reconciler {
   readonly #tables: DomainTables;
   readonly #role: DomainRole;
+  readonly #fast: DomainFastPath;
   readonly #groups: ProviderGroups;
   /** Handles of the domains that this process has put into the kernel. */
   readonly #handles = new Map<string, number>();
   /** Whose entries the tables have under a handle: the store gives one again while its last owner is still being removed. */
   readonly #owners = new Map<number, string>();
 
-  constructor(tables: DomainTables, role: DomainRole, groups: ProviderGroups) {
+  constructor(tables: DomainTables, role: DomainRole, groups: ProviderGroups, fast: DomainFastPath) {
     this.#tables = tables;
     this.#role = role;
     this.#groups = groups;
+    this.#fast = fast;
   }
 
   /** Removes what an earlier process left and `state` no longer has. */
   async removeOrphans(state: DesiredState): Promise<void> {
     const handles = new Set([...state.domains.values()].map((domain) => domain.handle));
-    for (const handle of this.#tables.domains()) if (!handles.has(handle)) this.#tables.remove(handle);
+    for (const handle of this.#tables.domains()) if (!handles.has(handle)) this.#empty(handle);
     await this.#role.removeOrphans(state);
   }
 
@@ -62,6 +71,18 @@ export class Reconciler {
     if (domain === undefined) return { pending: [], troubles: [] };
     const plan = this.#role.compile(domain, state);
     this.#own(rdid, plan.handle);
+    // What is not whole, or has to go, is nothing for fast flows.
+    if (this.#role.fastDomain(plan) === undefined) this.#setFast(rdid, plan.handle, undefined);
+    try {
+      return await this.#make(domain, plan);
+    } finally {
+      // Whatever became of it, flows that were noted before are over.
+      this.#setFast(rdid, plan.handle, this.#role.fastDomain(plan));
+    }
+  }
+
+  async #make(domain: DomainState, plan: DomainPlan): Promise<Reconciled> {
+    const { rdid } = domain;
     let refusals: Refusal[] = [];
     const fill = (attachments: DomainAttachments): void => {
       if (this.#owners.get(plan.handle) === rdid)
@@ -83,22 +104,31 @@ export class Reconciler {
     return outcome;
   }
 
+  #setFast(rdid: string, handle: number, fast: FastDomain | undefined): void {
+    if (this.#owners.get(handle) === rdid) this.#fast.set(handle, fast);
+  }
+
   /** Nothing of the last owner's is left to the new one, its counters neither. */
   #own(rdid: string, handle: number): void {
     const last = this.#owners.get(handle);
-    if (last !== undefined && last !== rdid) this.#tables.remove(handle);
+    if (last !== undefined && last !== rdid) this.#empty(handle);
     this.#owners.set(handle, rdid);
     this.#handles.set(rdid, handle);
   }
 
   async #remove(rdid: string, handle: number): Promise<void> {
     if (this.#owners.get(handle) === rdid) {
-      this.#tables.remove(handle);
+      this.#empty(handle);
       this.#owners.delete(handle);
     }
     await this.#role.remove(rdid);
     await this.#groups.set(rdid, []);
     this.#handles.delete(rdid);
+  }
+
+  #empty(handle: number): void {
+    this.#fast.set(handle, undefined);
+    this.#tables.remove(handle);
   }
 }
 

@@ -11,6 +11,7 @@ import type {
 } from '../api/operations.ts';
 import type { RoleName } from '../config/config.ts';
 import type { DomainAttachments } from '../encap/entries.ts';
+import type { FastDomain } from '../encap/fast-path.ts';
 import type { DomainPlan } from '../policy/plan.ts';
 import type { DesiredState, DomainState } from '../policy/state.ts';
 import type { Finding } from './drift.ts';
@@ -42,6 +43,12 @@ export interface Role {
 
   /** Completes attach() when the tables have what the plan says: opens what is new, ends what the plan has no more. */
   settle(plan: DomainPlan, attachments: DomainAttachments, troubles: Trouble[]): Promise<void>;
+
+  /**
+   * What the data plane must know to have flows of the domain take the fast path; undefined while it must not, because what stands
+   * behind the core is not as the plan says.
+   */
+  fastDomain(plan: DomainPlan): FastDomain | undefined;
 
   /**
    * What the kernel has of the domain otherwise than this process has made it, the tables apart. Nothing when that is not

@@ -80,6 +80,11 @@ export class Uplinks {
     return uplink === undefined ? undefined : this.place(uplink);
   }
 
+  /** Indexes of those that are there. */
+  get ifindexes(): number[] {
+    return [...this.#links.values()].map(({ ifindex }) => ifindex);
+  }
+
   /** Addresses on these interfaces that are no tenant's to have, with whose they are, as the end of a sentence. */
   get addresses(): ReadonlyMap<string, string> {
     return this.#addresses;

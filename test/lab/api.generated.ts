@@ -68,6 +68,9 @@ export type DomainCounters = {
         /** inner packets, from their IP header on */
         bytes: number;
     };
+    fast: {
+        packets: number;
+    };
     local: {
         packets: number;
         /** inner packets, from their IP header on */
@@ -1321,6 +1324,19 @@ export type NodeStatus = {
         overLimit: number;
         overRate: number;
         aged: number;
+    };
+    /** the fast path; of a gateway */
+    fastPath?: {
+        /** why there is no fast path */
+        reason?: string;
+        /** NICs between which established connections take the fast path */
+        interfaces: {
+            name: string;
+            /** in the driver of the NIC (XDP), or behind it */
+            carrier: "native" | "generic";
+            /** why it is not native */
+            reason?: string;
+        }[];
     };
     /** the first 100 resources that are not ready */
     problems: {

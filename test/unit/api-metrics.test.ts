@@ -34,7 +34,7 @@ t.test('what is scraped is what status and counters say', async (t) => {
   t.equal(value('hnvgw_sequencer_queue_length'), status.sequencer.queueLength);
   t.equal(value('hnvgw_sequencer_retries_total'), status.sequencer.retries);
   t.equal(value('hnvgw_unattributed_drops_total', 'reason="vsidUnknown"'), 2);
-  const { decapsulated, drops } = api.operations.domainCounters();
+  const { decapsulated, fast, drops } = api.operations.domainCounters();
   for (const rdid of [contoso, fabrikam]) {
     const domain = `routing_domain="${rdid}"`;
     for (const direction of ['decapsulated', 'encapsulated', 'local']) {
@@ -42,6 +42,7 @@ t.test('what is scraped is what status and counters say', async (t) => {
       t.equal(value('hnvgw_domain_packets_total', labels), decapsulated.packets);
       t.equal(value('hnvgw_domain_bytes_total', labels), decapsulated.bytes);
     }
+    t.equal(value('hnvgw_domain_fast_packets_total', domain), fast.packets);
     t.equal(
       value('hnvgw_domain_drops_total', `${domain},reason="spoofedSource"`),
       Number(drops.spoofedSource),

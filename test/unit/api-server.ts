@@ -78,6 +78,12 @@ export class StandInOperations implements Operations {
       storeBytes: 8192,
       sequencer: { queueLength: 2, retries: 5 },
       drift: this.events.drift,
+      fastPath: {
+        interfaces: [
+          { name: 'eth0', carrier: 'native' },
+          { name: 'eth1', carrier: 'generic', reason: 'a veth is a virtual link' },
+        ],
+      },
       problems: [{ path: `${contosoPath}/nat`, state: 'failed', reason: 'no memory', since }],
     };
   }
@@ -153,6 +159,7 @@ export class StandInOperations implements Operations {
     return {
       decapsulated: direction,
       encapsulated: direction,
+      fast: { packets: 2 },
       local: direction,
       drops: { spoofedSource: 1 },
     };

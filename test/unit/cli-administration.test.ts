@@ -115,6 +115,10 @@ t.test('administration', async (t) => {
       /^ok {5}strongSwan is there for site connections; ESP is (the kernel's|its own, in userspace)\.$/m,
     );
     t.match(stdout, /^ok {5}The API at unix:.* takes you for an administrator\.$/m);
+    t.match(
+      stdout,
+      /^ok {5}Established connections take the fast path between eth0 \(native\), eth1 \(generic: a veth is a virtual link\)\.$/m,
+    );
     t.match(stdout, /^wrong {2}routing-domains\/1+-0000-0000-0000-0+a\/nat is failed: no memory$/m);
     t.notMatch(stdout, /routing domains? (is|are) ready/);
     t.match(stdout, /^ok {5}Nobody has changed the kernel by hand lately\.$/m);

@@ -30,11 +30,12 @@ export interface Called {
   env?: Record<string, string>;
 }
 
-/** An environment in which `hnvgw` is the program under test; the test runner's hooks stay outside. */
+/** An environment in which `hnvgw` is the program under test; of the tests' own it has what node has compiled already. */
 export function cliEnvironment(folder: string, more: Record<string, string> = {}): Record<string, string> {
   const script = `#!/bin/sh\nexec '${process.execPath}' '${program}' "$@"\n`;
   writeFileSync(join(folder, 'hnvgw'), script, { mode: 0o755 });
-  return { PATH: `${folder}:${process.env.PATH}`, LANG: 'C.UTF-8', ...more };
+  const { PATH, NODE_COMPILE_CACHE = '' } = process.env;
+  return { PATH: `${folder}:${PATH}`, LANG: 'C.UTF-8', NODE_COMPILE_CACHE, ...more };
 }
 
 /** A folder that goes when the test ends. */

@@ -124,7 +124,8 @@ t.test('reading', async (t) => {
   await t.test('counters of one domain and of all', async (t) => {
     t.match(await hnvgw(['counters', '-d', 'Contoso']), {
       status: 0,
-      stdout: /PACKETS +BYTES\nfrom tunnels +1 +84\nto tunnels +1 +84\nlocal +1 +84\n\nDropped packets:\n/,
+      stdout:
+        /PACKETS +BYTES\nfrom tunnels +1 +84\nto tunnels +1 +84\nlocal +1 +84\n\nBy the fast path: 2 packets.\n\nDropped packets:\n/,
     });
     t.match(await hnvgw(['counters', '-d', 'Contoso']), {
       stdout:

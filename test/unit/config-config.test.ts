@@ -32,8 +32,10 @@ t.test('a file with only the required key has every default', async (t) => {
       externalAddresses: 16_384,
       siteConnections: 1024,
       ports: 4096,
+      fastFlows: 131_072,
     },
     ipsec: { allowWeakAlgorithms: false },
+    dataplane: { xdp: 'auto', spreadOver: [] },
     forwarding: { interfaces: [] },
     log: { level: 'info' },
   });
@@ -68,7 +70,9 @@ capacity:
   externalAddresses: 3
   siteConnections: 5
   ports: 4
+  fastFlows: 6
 ipsec: { allowWeakAlgorithms: true }
+dataplane: { xdp: native, spreadOver: [2, 0] }
 forwarding: { interfaces: [eth2, eth3] }
 log: { level: debug }
 `;
@@ -101,9 +105,10 @@ log: { level: debug }
     store: { path: '/srv/hnvgw.db' },
     capacity: {
       ...{ routingDomains: 65_536, lookupRecords: 1, customerRoutes: 2, externalAddresses: 3 },
-      ...{ siteConnections: 5, ports: 4 },
+      ...{ siteConnections: 5, ports: 4, fastFlows: 6 },
     },
     ipsec: { allowWeakAlgorithms: true },
+    dataplane: { xdp: 'native', spreadOver: [2, 0] },
     forwarding: { interfaces: ['eth2', 'eth3'] },
     log: { level: 'debug' },
   });
@@ -198,6 +203,10 @@ t.test('a key of the other role is refused with its line', async (t) => {
     code: 'HNV_CONFIG',
     message: 'f:1: ipsec is for a gateway only, and this node is a host.',
   });
+  t.throws(() => parseHostConfig('dataplane: { xdp: off }', 'f'), {
+    code: 'HNV_CONFIG',
+    message: 'f:1: dataplane is for a gateway only, and this node is a host.',
+  });
 });
 
 t.test('the default path of the store has the instance in it', async (t) => {
@@ -255,6 +264,16 @@ const refusals: [what: string, text: string, message: RegExp][] = [
     'too long an instance',
     'uplink: { interface: e }\ninstance: gatew',
     /^f:2: instance is "gatew", but must match/,
+  ],
+  [
+    'an unknown way of the fast path',
+    'uplink: { interface: e }\ndataplane: { xdp: yes }',
+    /^f:2: dataplane\.xdp is "yes", but must be one of auto, native, generic, off/,
+  ],
+  [
+    'spreading without native XDP',
+    'uplink: { interface: e }\ndataplane:\n  xdp: generic\n  spreadOver: [0, 1]',
+    /^f:4: dataplane\.spreadOver is for native XDP, and dataplane\.xdp is generic/,
   ],
   ['a bad interface', 'uplink: { interface: a/b }', /^f:1: uplink\.interface is "a\/b"/],
   ['too small a number', 'uplink: { interface: e }\ncapacity:\n  routingDomains: 0', /^f:3: .* at least 1/],

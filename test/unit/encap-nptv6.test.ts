@@ -1,25 +1,14 @@
 import t from 'tap';
-import { prefixAdjustment, translation } from '../../src/encap/nptv6.ts';
-import { addressBytes, addressFromBytes } from '../../src/policy/address.ts';
+import { prefixAdjustment, translated, translation } from '../../src/encap/nptv6.ts';
 
 const hex = (value: number): string => value.toString(16);
-
-/** RFC 6296 section 3.6 by hand: what the data plane does with a translation of /48. */
-function translated(address: string, from: string, to: string): string {
-  const { prefix, adjustment } = translation(from, to);
-  const bytes = Buffer.from(addressBytes(address));
-  bytes.set(prefix.subarray(0, 6));
-  const sum = bytes.readUInt16BE(6) + adjustment;
-  bytes.writeUInt16BE(((sum & 0xffff) + (sum >> 16)) % 0xffff, 6);
-  return addressFromBytes(bytes);
-}
 
 t.test('the adjustment of RFC 6296’s own example, both ways', async (t) => {
   const [inside, outside] = ['fd01:203:405::/48', '2001:db8:1::/48'];
   t.equal(hex(prefixAdjustment(inside, outside)), 'd54f');
   t.equal(hex(prefixAdjustment(outside, inside)), '2ab0');
-  t.equal(translated('fd01:203:405:1::1234', inside, outside), '2001:db8:1:d550::1234');
-  t.equal(translated('2001:db8:1:d550::1234', outside, inside), 'fd01:203:405:1::1234');
+  t.equal(translated('fd01:203:405:1::1234', translation(inside, outside)), '2001:db8:1:d550::1234');
+  t.equal(translated('2001:db8:1:d550::1234', translation(outside, inside)), 'fd01:203:405:1::1234');
 });
 
 t.test('there and back it adds up to nothing', async (t) => {
@@ -30,6 +19,21 @@ t.test('there and back it adds up to nothing', async (t) => {
     ['2001:db8::/32', '2001:db8::/32'],
   ] as const)
     t.equal((prefixAdjustment(a, b) + prefixAdjustment(b, a)) % 0xffff, 0, `${a} and ${b}`);
+});
+
+t.test('where the prefix has the subnet’s word, the interface identifier takes the adjustment', async (t) => {
+  const there = translation('fd00:1:2:3400::/56', '2001:db8:9:5600::/56');
+  const back = translation('2001:db8:9:5600::/56', 'fd00:1:2:3400::/56');
+  for (const address of ['fd00:1:2:34ab:1:2:3:4', 'fd00:1:2:34ab:ffff:ffff:3:4', 'fd00:1:2:34ff::']) {
+    const outside = translated(address, there);
+    t.match(outside, /^2001:db8:9:56(ab|ff):/);
+    t.equal(translated(outside, back), address);
+  }
+  t.equal(
+    translated('fd00:1:2:34ab:ffff:ffff:ffff:ffff', there),
+    'fd00:1:2:34ab:ffff:ffff:ffff:ffff',
+    'all ones have no other form',
+  );
 });
 
 t.test('prefixes of two lengths, or longer than 64, have no translation', async (t) => {

@@ -201,6 +201,11 @@ const domainFamilies: readonly DomainFamily[] = [
     samples: byDirection('bytes'),
   },
   {
+    name: 'hnvgw_domain_fast_packets_total',
+    help: 'Packets of a routing domain, decapsulated or encapsulated, that took the fast path.',
+    samples: ({ counters }) => [[{}, counters.fast.packets]],
+  },
+  {
     name: 'hnvgw_domain_drops_total',
     help: 'Dropped packets of a routing domain by reason; reasons that never happened are absent.',
     samples: ({ counters }) => Object.entries(counters.drops).map(([reason, count]) => [{ reason }, count]),

@@ -16,6 +16,7 @@ const DomainCounters = Type.Object(
   {
     decapsulated: Direction,
     encapsulated: Direction,
+    fast: Type.Object({ packets: Type.Integer({ minimum: 0 }) }),
     local: Direction,
     drops: Type.Record(Type.String(), Type.Integer({ minimum: 0 }), {
       description: 'dropped packets by reason; a reason that never happened is absent',
@@ -44,7 +45,7 @@ const DomainCounters = Type.Object(
     $id: 'DomainCounters',
     description:
       'decapsulated: from a tunnel to a port of this node (routing context or VM); encapsulated: from a port to a tunnel; ' +
-      'local: from a port to another one of this node',
+      'fast: of both, what took the fast path; local: from a port to another one of this node',
   },
 );
 

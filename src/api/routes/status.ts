@@ -67,6 +67,24 @@ const NodeStatus = Type.Object(
         { description: 'what became of addresses that were seen at ports that learn; of a host' },
       ),
     ),
+    fastPath: Type.Optional(
+      Type.Object(
+        {
+          reason: Type.Optional(Type.String({ description: 'why there is no fast path' })),
+          interfaces: Type.Array(
+            Type.Object({
+              name: Type.String(),
+              carrier: Type.Union([Type.Literal('native'), Type.Literal('generic')], {
+                description: 'in the driver of the NIC (XDP), or behind it',
+              }),
+              reason: Type.Optional(Type.String({ description: 'why it is not native' })),
+            }),
+            { description: 'NICs between which established connections take the fast path' },
+          ),
+        },
+        { description: 'the fast path; of a gateway' },
+      ),
+    ),
     problems: Type.Array(
       Type.Object({
         path: Type.String(),

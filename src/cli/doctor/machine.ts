@@ -5,6 +5,7 @@ import { existsSync, readFileSync, statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { loadConfig, type NodeConfig, standardConfigFile } from '../config-file.ts';
 import { certificateFinding, type Finding, messageOf, note, ok, wrong } from './finding.ts';
+import { checkNeighbourLimits } from './neighbour-limits.ts';
 
 /** A store grows by a few hundred bytes for each record; SQLite needs the room twice while it works. */
 const leastFreeMib = 256;
@@ -104,12 +105,13 @@ function checkClock(): Finding[] {
 }
 
 function checkConfigured(node: NodeConfig): Finding[] {
-  const { store, api } = node.config;
+  const { store, api, capacity } = node.config;
   const findings: Finding[] = [];
   if (node.role === 'gateway') {
     const { uplink, forwarding } = node.config;
     findings.push(checkInterface(uplink.interface, 'uplink.interface'));
     for (const name of forwarding.interfaces) findings.push(checkInterface(name, 'forwarding.interfaces'));
+    if (forwarding.interfaces.length > 0) findings.push(...checkNeighbourLimits(capacity.routingDomains));
   }
   findings.push(checkStore(store.path));
   if (api.tls !== undefined) {

@@ -1,6 +1,12 @@
 /** How a running node is, by its own word. */
 import type { TLSSocket } from 'node:tls';
-import type { NodeEvent, NodeStatus, ResourceStatus, StatusProblem } from '../../api/operations.ts';
+import type {
+  FastPathStatus,
+  NodeEvent,
+  NodeStatus,
+  ResourceStatus,
+  StatusProblem,
+} from '../../api/operations.ts';
 import type { Api } from '../api.ts';
 import { pastEvents } from '../event-stream.ts';
 import { ApiProblem } from '../failures.ts';
@@ -62,7 +68,7 @@ async function checkConnection(api: Api): Promise<Finding[]> {
 }
 
 function checkStatus(status: NodeStatus): Finding[] {
-  const { role, instance, version, ready, revision, appliedRevision, warnings } = status;
+  const { role, instance, version, ready, revision, appliedRevision, warnings, fastPath } = status;
   const name = `The ${role} ${instance} (version ${version})`;
   const state = !ready
     ? wrong(
@@ -72,7 +78,20 @@ function checkStatus(status: NodeStatus): Finding[] {
     : revision === appliedRevision
       ? ok(`${name} is ready, and the kernel has what the store says.`)
       : note(`${name} is ready; the kernel is at revision ${appliedRevision} of ${revision}.`);
-  return [state, ...warnings.map((warning) => note(warning))];
+  return [
+    state,
+    ...(fastPath === undefined || !ready ? [] : [checkFastPath(fastPath)]),
+    ...warnings.map((warning) => note(warning)),
+  ];
+}
+
+/** A gateway is whole without it, and slower. */
+function checkFastPath({ reason, interfaces }: FastPathStatus): Finding {
+  if (reason !== undefined) return note(`There is no fast path: ${reason}.`);
+  const words = interfaces.map(({ name, carrier, reason: why }) =>
+    carrier === 'native' ? `${name} (native)` : `${name} (generic: ${why})`,
+  );
+  return ok(`Established connections take the fast path between ${words.join(', ')}.`);
 }
 
 /** Operators are told by the node what is not ready, also of what a routing domain has; a tenant sees its domains alone. */

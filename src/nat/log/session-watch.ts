@@ -2,12 +2,12 @@
  * Follows the sessions of routing contexts: their beginnings and ends as the kernel tells them, and a list of those that there are
  * where something may have been missed. For a thread of its own: it reads as long as there is something to read.
  */
-import koffi from 'koffi';
 import { HnvError } from '../../errors.ts';
 import { endSessions, sessionsOf } from '../../linux/conntrack.ts';
 import { ConntrackEvents } from '../../linux/conntrack-events.ts';
 import { netnsId } from '../../linux/namespace-id.ts';
 import { netnsExists } from '../../linux/netns.ts';
+import { Readable } from '../../linux/readable.ts';
 import { ownTurn } from '../../own-turn.ts';
 import { record } from './records.ts';
 import { SessionBook } from './session-book.ts';
@@ -37,7 +37,7 @@ export class SessionWatch {
   readonly #options: SessionWatchOptions;
   readonly #book: SessionBook;
   readonly #events: ConntrackEvents;
-  readonly #poll: ReturnType<typeof koffi.node.poll>;
+  readonly #readable: Readable;
   readonly #contexts = new Map<string, Context>();
   readonly #rdids = new Map<number, string>();
   readonly #toList = new Set<string>();
@@ -49,7 +49,7 @@ export class SessionWatch {
     this.#options = options;
     this.#book = new SessionBook(options.knownUntil);
     this.#events = new ConntrackEvents(options.bufferBytes);
-    this.#poll = koffi.node.poll(this.#events.fd, { readable: true }, () => this.read());
+    this.#readable = new Readable(this.#events.fd, () => this.read());
   }
 
   /** Follows a domain's context; `isOld`: it may have sessions already. Nothing when it has gone meanwhile. */
@@ -107,7 +107,7 @@ export class SessionWatch {
   close(): void {
     this.#toList.clear();
     this.#contexts.clear();
-    this.#poll.close();
+    this.#readable.close();
     this.#events.close();
   }
 
