@@ -44,10 +44,9 @@ export class Machine {
     const own = ['--mount', '--propagation', 'private', '--pid', '--fork', '--kill-child', '--mount-proc'];
     const holder = await namespace.spawn(['unshare', ...own, 'bash', '-ec', OWN_FOLDERS]);
     await holder.waitFor(/^mounted$/);
-    const { NODE_OPTIONS: _, ...env } = process.env;
     // node is found by the first line of the program.
-    env.PATH = `${bin}:${dirname(process.execPath)}:${env.PATH ?? ''}`;
-    return new Machine(namespace, holder, { ...env, HOME });
+    const PATH = `${bin}:${dirname(process.execPath)}:${process.env.PATH ?? ''}`;
+    return new Machine(namespace, holder, { ...process.env, PATH, HOME });
   }
 
   /** Runs a script of bash in the home of root; any exit code is a result. */

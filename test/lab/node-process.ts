@@ -105,10 +105,9 @@ export abstract class NodeProcess {
   async start(): Promise<void> {
     const what = `the ${this.#role}`;
     if (this.#process?.running) throw new Error(`${what} is running already`);
-    // As installed: the program's first line finds node, and says with which options. The test runner's hooks, which take
-    // memory, stay outside; it would put them into any environment that is given here.
+    // As installed: the program's first line finds node, and says with which options.
     const env = { ...process.env, PATH: `${dirname(process.execPath)}:${process.env.PATH ?? ''}` };
-    const args = ['env', '-u', 'NODE_OPTIONS', PROGRAM, this.#role, '--config', this.configFile];
+    const args = [PROGRAM, this.#role, '--config', this.configFile];
     const started = await this.namespace.spawn(args, { env });
     this.#process = started;
     await until(`${what} is ready`, 60_000, async () => {

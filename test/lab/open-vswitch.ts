@@ -1,6 +1,7 @@
 /** Open vSwitch with its userspace datapath (no kernel module) in a namespace: its daemons, and orders to them. */
 import { mkdir } from 'node:fs/promises';
 import type { Namespace } from './namespace.ts';
+import type { LabProcess } from './process.ts';
 import { until } from './until.ts';
 
 const SCHEMA = '/usr/share/openvswitch/vswitch.ovsschema';
@@ -9,10 +10,17 @@ export class OpenVswitch {
   readonly namespace: Namespace;
   /** Its sockets. */
   readonly dir: string;
+  #switch: LabProcess | undefined;
 
   private constructor(namespace: Namespace, dir: string) {
     this.namespace = namespace;
     this.dir = dir;
+  }
+
+  /** Process id of ovs-vswitchd. */
+  get switchPid(): number {
+    if (this.#switch === undefined) throw new Error('ovs-vswitchd was not started');
+    return this.#switch.pid;
   }
 
   /** Starts it without bridges; it makes the folder. */
@@ -34,9 +42,10 @@ export class OpenVswitch {
     });
     const started = new OpenVswitch(namespace, dir);
     await started.#vsctl(['--no-wait', 'init']);
-    await namespace.spawn(['ovs-vswitchd', `unix:${dir}/db.sock`, `--unixctl=${dir}/vswitchd.ctl`, ...log], {
-      env,
-    });
+    started.#switch = await namespace.spawn(
+      ['ovs-vswitchd', `unix:${dir}/db.sock`, `--unixctl=${dir}/vswitchd.ctl`, ...log],
+      { env },
+    );
     return started;
   }
 

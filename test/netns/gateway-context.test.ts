@@ -364,11 +364,13 @@ t.test('a family that has prefixes alone leaves by an address of their own', asy
 t.test('settings follow the policy, and one that a hand has changed is found', async (t) => {
   const want = desiredContext(base, undefined, MTU);
   await newNamespace(want);
-  const differing = (nat: NatPlan | undefined): Record<string, string> =>
+  const differing = (nat: NatPlan | undefined, isFast = false): Record<string, string> =>
     inNetns(netns, () =>
       RouteNetlink.use((reading) =>
         Object.fromEntries(
-          wrongSettings(reading, readLinks(reading), settingsOf(nat)).map(({ path, found }) => [path, found]),
+          wrongSettings(reading, readLinks(reading), settingsOf(nat, false, isFast)).map(
+            ({ path, found }) => [path, found],
+          ),
         ),
       ),
     );
@@ -379,10 +381,13 @@ t.test('settings follow the policy, and one that a hand has changed is found', a
   const read = (name: string): string =>
     inNetns(netns, () => readSysctl(`net/netfilter/nf_conntrack_${name}`));
   const [icmp, established, transient, udp] = ['61', '7441', '241', '301'];
-  t.same(
-    ['icmp_timeout', 'icmpv6_timeout', 'udp_timeout', 'udp_timeout_stream', 'acct', 'timestamp'].map(read),
-    [icmp, icmp, udp, udp, '1', '1'],
-  );
+  t.same(['icmp_timeout', 'icmpv6_timeout', 'udp_timeout', 'udp_timeout_stream'].map(read), [
+    icmp,
+    icmp,
+    udp,
+    udp,
+  ]);
+  t.same(['acct', 'timestamp', 'checksum'].map(read), ['1', '1', '0']);
   t.equal(read('tcp_timeout_established'), established);
   for (const state of ['syn_sent', 'syn_recv', 'fin_wait', 'close_wait', 'last_ack', 'time_wait'])
     t.equal(read(`tcp_timeout_${state}`), transient, state);
@@ -409,6 +414,12 @@ t.test('settings follow the policy, and one that a hand has changed is found', a
     externalAddresses: [{ address: '198.51.100.101' }],
   });
   t.same(differing(looped), { 'net/ipv4/conf/ext/accept_local': '0' });
+  const judged = ['be_liberal', 'ignore_invalid_rst'].map((name) => `net/netfilter/nf_conntrack_tcp_${name}`);
+  t.same(differing(nat, true), Object.fromEntries(judged.map((path) => [path, '0'])));
+  inNetns(netns, () => writeSettings(settingsOf(nat, false, true)));
+  t.same(differing(nat, true), {});
+  t.same(differing(nat), Object.fromEntries(judged.map((path) => [path, '1'])), 'when it is off again');
+  inNetns(netns, () => writeSettings(settingsOf(nat)));
   inNetns(netns, () => writeSysctl('net/netfilter/nf_conntrack_acct', '0'));
   t.same(differing(nat), { 'net/netfilter/nf_conntrack_acct': '0' });
 });

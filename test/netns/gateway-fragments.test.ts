@@ -35,14 +35,14 @@ const FAMILIES = [4, 6] as const;
 type Family = (typeof FAMILIES)[number];
 const CAPACITY = {
   ...{ routingDomains: 8, lookupRecords: 256, customerRoutes: 64 },
-  ...{ externalAddresses: 64, siteConnections: 8, ports: 64 },
+  ...{ externalAddresses: 64, siteConnections: 8, ports: 64, fastFlows: 1 },
 };
 const { netns, port: sorterPort } = sorterNames(INSTANCE);
 const NOBODYS = 5000;
 
 const lab = await Lab.create('fragments');
 t.teardown(() => lab.close());
-const core = EncapCore.open(INSTANCE, CAPACITY);
+const core = EncapCore.open(INSTANCE, CAPACITY, { fast: false });
 t.teardown(() => {
   core.unpin();
   core.close();

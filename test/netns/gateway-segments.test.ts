@@ -24,7 +24,7 @@ const NEIGHBOUR = ['203.0.113.1', '2001:db8:f::1'] as const;
 const NIC_MAC = '02:f6:00:00:00:01';
 const CAPACITY = {
   ...{ routingDomains: 8, lookupRecords: 256, customerRoutes: 64 },
-  ...{ externalAddresses: 64, siteConnections: 8, ports: 64 },
+  ...{ externalAddresses: 64, siteConnections: 8, ports: 64, fastFlows: 1 },
 };
 const names = ['contoso', 'fabrikam'] as const;
 /** What a context has beside its own addresses in place of a tenant behind it. */
@@ -34,7 +34,7 @@ const PORT = 8080;
 
 const lab = await Lab.create('segments');
 t.teardown(() => lab.close());
-const core = EncapCore.open('sg', CAPACITY);
+const core = EncapCore.open('sg', CAPACITY, { fast: false });
 t.teardown(() => {
   core.unpin();
   core.close();

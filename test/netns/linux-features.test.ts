@@ -3,7 +3,12 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import t from 'tap';
 import { ensureBpffs } from '../../src/linux/bpffs.ts';
-import { type KernelFeature, probeFeatures, requireFeatures } from '../../src/linux/features.ts';
+import {
+  CONNTRACK_FROM_EBPF,
+  type KernelFeature,
+  probeFeatures,
+  requireFeatures,
+} from '../../src/linux/features.ts';
 import { ipsecEngine } from '../../src/s2s/engine.ts';
 
 ensureBpffs();
@@ -29,8 +34,13 @@ t.test('what is found in the kernel’s BTF is what bpftool reads there', async 
   const modules = readdirSync('/sys/kernel/btf').length > 1;
   const present = new Map(probeFeatures().map((feature) => [feature.name, feature.present]));
   t.equal(present.get('BPF_F_ADJ_ROOM_DECAP_L4_GRE'), dump.includes("'BPF_F_ADJ_ROOM_DECAP_L4_GRE'"));
-  const functions = /FUNC 'bpf_skb_ct_lookup'/.test(dump) && /FUNC 'bpf_xdp_ct_lookup'/.test(dump);
-  if (functions || !modules) t.equal(present.get('conntrack lookup from eBPF'), functions);
+  const functions = [
+    'bpf_skb_ct_lookup',
+    'bpf_xdp_ct_lookup',
+    'bpf_ct_change_timeout',
+    'bpf_ct_release',
+  ].every((name) => dump.includes(`FUNC '${name}'`));
+  if (functions || !modules) t.equal(present.get(CONNTRACK_FROM_EBPF), functions);
 });
 
 t.test(

@@ -47,7 +47,7 @@ const addressesOf = (ifindex: number) => read((reading) => reading.addresses(ifi
 t.test('links, all and by name', async (t) => {
   const v0 = {
     ...{ ifindex: index('v0'), name: 'v0', isUp: true, mtu: 1400 },
-    ...{ mac: '02:00:00:00:00:01', below: index('v1'), isPromiscuous: false },
+    ...{ mac: '02:00:00:00:00:01', below: index('v1'), isPromiscuous: false, kind: 'veth' },
   };
   // Whether it runs is told a moment later.
   t.same({ ...read((reading) => reading.link('v0')), isRunning: undefined }, { ...v0, isRunning: undefined });

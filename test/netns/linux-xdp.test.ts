@@ -4,7 +4,7 @@ import { BpfObject } from '../../src/linux/bpf-object.ts';
 import { ip, ipJson } from '../../src/linux/iproute2.ts';
 import { ifindexOf } from '../../src/linux/links.ts';
 import { inNetns } from '../../src/linux/netns.ts';
-import { attachedXdp, attachXdp, detachXdp } from '../../src/linux/xdp.ts';
+import { attachedXdp, attachXdp, detachXdp, strangerOnXdp } from '../../src/linux/xdp.ts';
 import { compileFixture } from '../bpf/fixtures/compile.ts';
 
 const netns = `lx${process.pid}`;
@@ -18,8 +18,9 @@ function load(): BpfObject {
   object.load();
   return object;
 }
-const [before, after] = [load().program('test_xdp_pass'), load().program('test_xdp_pass')];
-const stranger = load().program('test_xdp_count');
+const [before, after] = [load().program('test_xdp_pass'), load().program('test_xdp_count')];
+const stranger = load().program('other_xdp_pass');
+const [OWNER, STRANGER] = ['test', 'other'];
 
 t.before(() => ip(['netns', 'add', netns]));
 t.teardown(() => execFileSync('ip', ['netns', 'delete', netns]));
@@ -41,7 +42,7 @@ async function shownMode(): Promise<number | undefined> {
 
 for (const mode of ['native', 'generic'] as const) {
   t.test(
-    `a program is attached in ${mode} mode once, replaced by its next version, and removed`,
+    `a program is attached in ${mode} mode once, replaced by another one of its owner, and removed`,
     async (t) => {
       inside(() => {
         t.equal(attachedXdp(index), undefined);
@@ -50,14 +51,16 @@ for (const mode of ['native', 'generic'] as const) {
         t.equal(attachXdp(index, before, mode), 'unchanged');
         t.equal(attachXdp(index, after, mode), 'replaced');
         t.equal(attachedXdp(index), after.id);
+        t.equal(attachedXdp(index, mode), after.id);
+        t.equal(attachedXdp(index, mode === 'native' ? 'generic' : 'native'), undefined);
       });
       t.equal(await shownMode(), xdpModes[mode]);
       inside(() => {
-        detachXdp(index, before);
-        t.equal(attachedXdp(index), after.id, 'only the program that was named is removed');
-        detachXdp(index, after);
-        t.equal(attachedXdp(index), undefined);
-        detachXdp(index, after);
+        detachXdp(index, STRANGER);
+        t.equal(attachedXdp(index), after.id, 'only a program of that owner is removed');
+        detachXdp(index, OWNER);
+        t.equal(attachedXdp(index), undefined, 'whichever it is');
+        detachXdp(index, OWNER);
       });
     },
   );
@@ -77,9 +80,11 @@ t.test('the program of somebody else is left alone', async (t) => {
     attachXdp(index, stranger, 'generic');
     t.throws(() => attachXdp(index, before, 'generic'), {
       code: 'HNV_BPF',
-      message: /test_xdp_count.*not ours/,
+      message: /other_xdp_pass.*not ours/,
     });
     t.equal(attachedXdp(index), stranger.id);
+    t.match(strangerOnXdp(index, OWNER), /^the XDP program other_xdp_pass \(id \d+\)/);
+    t.equal(strangerOnXdp(index, STRANGER), undefined);
   });
 });
 

@@ -153,7 +153,16 @@ const to = (
 ): ProviderRoute => ({
   ...{ interface: NIC, destinationPrefix, nextHop, metric: 0, ...more },
 });
-const links = (...uplinks: string[]): NodeLinks => new NodeLinks(core, INSTANCE, uplinks);
+/** What the fast path is told. */
+const fast = {
+  nics: [] as number[],
+  set: (nics: Iterable<number>): void => {
+    fast.nics = [...nics];
+  },
+  inspect: (): string[] => [],
+  warnings: (): string[] => [],
+};
+const links = (...uplinks: string[]): NodeLinks => new NodeLinks(core, INSTANCE, fast, uplinks);
 const NONE: ReadonlyMap<string, ProviderRoute> = new Map();
 const linkOf = providerLink.bind(undefined, INSTANCE);
 
@@ -176,6 +185,7 @@ t.test('an address that is on its interface has its place there, in either famil
   node.requireProviders();
   node.attach();
   t.same(core.attached, [`provider ${place.ifindex}`], 'and no uplink where there is none');
+  t.same(new Set(fast.nics), new Set([place.ifindex]));
   t.equal(node.uplinks.first, undefined);
 });
 
@@ -262,6 +272,7 @@ t.test('a VLAN makes a link of the node’s own, with tag, MAC, address and the 
   t.same(core.attached, [`tag ${ifindex}`], 'the tag from the beginning');
   node.attach();
   t.same(new Set(core.attached.slice(1)), new Set([`provider ${nic}`, `vlan ${ifindex}`]));
+  t.same(new Set(fast.nics), new Set([nic]), 'the fast path is for the NIC alone');
 });
 
 t.test('a MAC address makes a link of the node’s own without a tag', async (t) => {
@@ -278,6 +289,7 @@ t.test('a MAC address makes a link of the node’s own without a tag', async (t)
   node.attach();
   const inbound = [ifindexOf(linkOf(address)), ifindexOf(NIC)].map((ifindex) => `provider ${ifindex}`);
   t.same(new Set(core.attached), new Set(inbound));
+  t.same(fast.nics, [], 'the fast path does not begin or end at a link of the node’s own');
 });
 
 t.test('a later process adopts the links; a change is made without making them anew', async (t) => {
