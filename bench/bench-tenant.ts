@@ -28,6 +28,9 @@ export const EXTERNAL_ADDRESS = '198.51.100.101';
 export const INTERNET_ADDRESS = '198.51.100.1';
 export const UPLINK_ADDRESS = '198.51.100.2';
 
+/** Beyond it: whom the tenant talks to when rates are measured; with very many flows, the next addresses too. */
+export const FAR_ADDRESS = '203.0.113.1';
+
 export const FLOWS = 1024;
 
 /** What every node is told about the tenant, in an order that can be sent. */

@@ -4,7 +4,7 @@
  */
 import type { Namespace } from '../test/lab/namespace.ts';
 import type { Contender } from './contest.ts';
-import { CORE } from './packet-generator.ts';
+import { CORE } from './core-time.ts';
 import { benchProgram } from './programs.ts';
 
 const WARM_UP_MS = 200;
@@ -40,7 +40,7 @@ export async function connectionContender(
   { client, server, address, source, nat }: NatConnection,
   { oneCore }: { oneCore: boolean },
 ): Promise<Contender> {
-  const pin = oneCore ? ['taskset', '-c', CORE] : [];
+  const pin = oneCore ? ['taskset', '-c', `${CORE}`] : [];
   const ports = [`${oneCore ? FIRST_PORTS.oneCore : FIRST_PORTS.free}`, `${PORTS}`];
   const serving = await server.spawn([...pin, benchProgram('connection-server'), ...ports, source]);
   await serving.waitFor(/^ready$/);

@@ -28,11 +28,18 @@ export interface GatewayPath {
 
 const INTERNET_NIC = 'lan0';
 
-/** Builds and starts it; it forwards when this resolves. */
-export async function buildGatewayPath(fabric: Fabric): Promise<GatewayPath> {
+/** `dataplane.xdp` of the configuration. */
+export type FastPathMode = 'auto' | 'native' | 'generic' | 'off';
+
+/** Builds and starts it, on a fabric of its own; it forwards when this resolves. `short` ends the names of its namespaces. */
+export async function buildGatewayPath(
+  fabric: Fabric,
+  { short = '', xdp = 'auto' }: { short?: string; xdp?: FastPathMode } = {},
+): Promise<GatewayPath> {
   const { lab } = fabric;
-  const gateway = await GatewayNode.create(fabric, 'gw', `${GATEWAY_PROVIDER_ADDRESS}/24`);
-  const internet = await lab.namespace('inet');
+  const gateway = await GatewayNode.create(fabric, `gw${short}`, `${GATEWAY_PROVIDER_ADDRESS}/24`);
+  await gateway.configure({ dataplane: { xdp } });
+  const internet = await lab.namespace(`inet${short}`);
   await lab.veth(internet, INTERNET_NIC, gateway.namespace, UPLINK_NIC);
   await internet.ip('addr', 'add', `${INTERNET_ADDRESS}/24`, 'dev', INTERNET_NIC);
   await gateway.namespace.ipBatch([
@@ -45,7 +52,8 @@ export async function buildGatewayPath(fabric: Fabric): Promise<GatewayPath> {
   return { gateway, context, internet, internetNic: INTERNET_NIC };
 }
 
-async function provision({ api }: GatewayNode): Promise<void> {
+/** Tells a gateway about the tenant and its NAT. */
+export async function provision({ api }: GatewayNode): Promise<void> {
   const base = `/v1/routing-domains/${RDID}`;
   const provider = { interface: PROVIDER_NIC, prefixLength: 24 };
   await api.put(`/v1/provider-addresses/${GATEWAY_PROVIDER_ADDRESS}`, provider);

@@ -6,9 +6,9 @@
 import type { Lab } from '../test/lab/lab.ts';
 import type { Namespace } from '../test/lab/namespace.ts';
 import { GATEWAY_PROVIDER_ADDRESS, HOST_PROVIDER_ADDRESS, ROUTER_ADDRESS, VM } from './bench-tenant.ts';
+import { macOf } from './cables.ts';
 import { VNI, VXLAN_PORT } from './frames.ts';
 import type { HandPath } from './hand-path.ts';
-import { macOf } from './packet-generator.ts';
 
 /** Adds it to the path, and answers its namespace; `short` begins the names of namespaces. */
 export async function buildHandVm(lab: Lab, short: string, path: HandPath): Promise<Namespace> {

@@ -9,11 +9,11 @@ import { PROVIDER_NIC } from '../test/lab/node-process.ts';
 import { putReady } from '../test/lab/three-hosts.ts';
 import { HOST_PROVIDER_ADDRESS, ROUTER_ADDRESS, tenantPuts, VM } from './bench-tenant.ts';
 
-/** Builds and starts the host with its VM, and answers the VM's namespace. */
-export async function buildNvgrePeer(fabric: Fabric): Promise<Namespace> {
-  const host = await HostNode.create(fabric, 'host', [`${HOST_PROVIDER_ADDRESS}/24`]);
+/** Builds and starts the host with its VM, and answers the VM's namespace. `short` ends the names of both. */
+export async function buildNvgrePeer(fabric: Fabric, short = ''): Promise<Namespace> {
+  const host = await HostNode.create(fabric, `host${short}`, [`${HOST_PROVIDER_ADDRESS}/24`]);
   const vm = await host.addVm({
-    name: 'vm',
+    name: `vm${short}`,
     ip: VM.address,
     prefixLength: 24,
     mac: VM.mac,

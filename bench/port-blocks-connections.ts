@@ -9,9 +9,9 @@ import { INTERNET_ADDRESS } from '../test/lab/internet.ts';
 import { checksum, ipv4, nvgreFrame, readNvgre } from '../test/lab/nvgre-frame.ts';
 import { RawLink } from '../test/lab/raw-link.ts';
 import { until } from '../test/lab/until.ts';
+import { macOf } from './cables.ts';
 import type { BenchNode } from './control-plane-node.ts';
 import { GATEWAY_ADDRESS, HOSTS } from './control-plane-policy.ts';
-import { macOf } from './packet-generator.ts';
 import { type BlockDomain, VM } from './port-blocks-policy.ts';
 
 const TCP = 6;

@@ -1,7 +1,7 @@
 /** One TCP stream between two namespaces, by iperf3, upwards (from client to server) and downwards. */
 import type { Namespace } from '../test/lab/namespace.ts';
 import type { Contender } from './contest.ts';
-import { CORE } from './packet-generator.ts';
+import { CORE } from './core-time.ts';
 
 const SECONDS = 2;
 /** iperf3's own, and the one after it for a second server at the same address. */
@@ -32,7 +32,7 @@ export async function tcpContender(
   address: string,
   { oneCore = false }: TcpOptions = {},
 ): Promise<(direction: Direction) => Contender> {
-  const pin = oneCore ? ['taskset', '-c', CORE] : [];
+  const pin = oneCore ? ['taskset', '-c', `${CORE}`] : [];
   const port = ['--port', `${oneCore ? PORTS.oneCore : PORTS.free}`];
   const serve = ['iperf3', '--server', '--bind', address, ...port, '--forceflush'];
   const started = await server.spawn([...pin, ...serve]);
