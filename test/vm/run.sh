@@ -11,7 +11,7 @@ cd "$(dirname "$0")/../.."
 [ $# -gt 0 ] || set -- test/vm/*.test.ts
 
 CACHE=/var/cache/hnvgw-vm
-LIMIT_SECONDS=240
+LIMIT_SECONDS=360
 MEMORY_MB=2048
 TOOLS=(qemu-system-x86 kmod cpio busybox-static)
 # Libreswan cannot be installed beside strongSwan; with the libraries that are not everywhere.
