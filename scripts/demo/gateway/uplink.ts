@@ -7,11 +7,13 @@ import { IPERF_PORT } from './throughput.ts';
 /** Of VMs, and of sites. */
 const INSIDE = ['10.0.0.0/8', '192.168.0.0/16'];
 const INSIDE_ADDRESS = /(^|,)(10|192\.168)\./;
+/** Room for the headers, and for those that an ICMP error quotes. */
+const HEAD_BYTES = 256;
 
 /** Begins to record at the far end of the uplink's wire: everything but the mass of iperf3's translated packets. */
 export function watchUplink(internet: Internet): Promise<Capture> {
   const inside = INSIDE.map((prefix) => `net ${prefix}`).join(' or ');
-  return Capture.start(internet.namespace, Internet.nic, `${inside} or not port ${IPERF_PORT}`);
+  return Capture.start(internet.namespace, Internet.nic, `${inside} or not port ${IPERF_PORT}`, HEAD_BYTES);
 }
 
 /** Ends the watch and counts. */
@@ -22,7 +24,7 @@ export async function reportUplink(capture: Capture): Promise<Row[]> {
   return [
     {
       what: 'No address of a tenant or its site ever on the uplink',
-      seen: `${leaks.length} of ${frames.length} recorded frames have one`,
+      seen: `${leaks.length} of ${frames.length} recorded frames have one${capture.dropped > 0 ? `, ${capture.dropped} not recorded` : ''}`,
       ok: leaks.length === 0 && frames.length > 0 && capture.dropped === 0,
     },
   ];
