@@ -1,6 +1,6 @@
 /**
- * New TCP connections from a tenant to the internet: through the gateway, and through nftables written by hand in one
- * namespace, in turns. The cost of both ends is in all of them alike, which draws ratios towards 1.
+ * New TCP connections from a tenant to the internet: through the gateway, and through what is built by hand, in turns. The cost
+ * of both ends is in all of them alike, which draws ratios towards 1.
  */
 import type { Fabric } from '../test/lab/fabric.ts';
 import { Namespace } from '../test/lab/namespace.ts';
@@ -28,12 +28,14 @@ export async function connections(fabric: Fabric, path: GatewayPath, vm: Namespa
     source: EXTERNAL_ADDRESS,
     nat: new Namespace(fabric.lab, path.context),
   };
-  const hand = await overlayByHand(fabric, 'cv');
+  const hand = await overlayByHand(fabric, 'cv', { routed: true });
+  const handDirect = await overlayByHand(fabric, 'cu', { routed: false });
   const plain = await plainByHand(fabric, 'cp', true);
   const plainDirect = await plainByHand(fabric, 'cd', false);
   const contenders = {
     gateway: await connectionContender(gateway, { oneCore: true }),
     hand: await connectionContender(hand, { oneCore: true }),
+    handDirect: await connectionContender(handDirect, { oneCore: true }),
     plain: await connectionContender(plain, { oneCore: true }),
     plainDirect: await connectionContender(plainDirect, { oneCore: true }),
     gatewayFree: await connectionContender(gateway, { oneCore: false }),
@@ -45,9 +47,15 @@ export async function connections(fabric: Fabric, path: GatewayPath, vm: Namespa
   return [
     {
       ...common,
-      title: 'gateway, new TCP connections on one core : VXLAN and nft by hand in one namespace',
+      title: 'gateway, new TCP connections on one core : VXLAN, namespace and nft by hand',
       reference: figures.hand,
       floor: floors.connections,
+    },
+    {
+      ...common,
+      title: '… with the uplink in the namespace, for one tenant alone',
+      reference: figures.handDirect,
+      floor: floors.connectionsDirect,
     },
     { ...common, title: '… without a tunnel', reference: figures.plain },
     { ...common, title: '… without a tunnel and a host', reference: figures.plainDirect },
@@ -56,8 +64,12 @@ export async function connections(fabric: Fabric, path: GatewayPath, vm: Namespa
 }
 
 /** All that the gateway's tenant has, of the kernel's own: the VM behind a host with a tunnel. */
-async function overlayByHand(fabric: Fabric, short: string): Promise<NatConnection> {
-  const hand = await buildHandPath(fabric.lab, short, { routed: false });
+async function overlayByHand(
+  fabric: Fabric,
+  short: string,
+  form: { routed: boolean },
+): Promise<NatConnection> {
+  const hand = await buildHandPath(fabric.lab, short, form);
   const client = await buildHandVm(fabric.lab, short, hand);
   const { internet: server, tenant: nat, externalAddress: source } = hand;
   return { client, server, nat, address: INTERNET_ADDRESS, source };

@@ -21,7 +21,7 @@ export interface FastDomain {
 }
 
 const NOT_FAST = { isEnabled: 0, netnsId: 0, tcpMs: 0, udpMs: 0, revisitSeconds: 0 } as const;
-/** Handle of nobody. Its generation is incremented before any other (kernel/established_learn.h). */
+/** Handle of nobody. Its generation is incremented before any other (kernel/established_arrive.h). */
 const NOBODY = 0;
 const GENERATIONS = 2 ** 32;
 

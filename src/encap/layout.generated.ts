@@ -10,7 +10,7 @@ function sized<T extends { readonly length: number }>(list: T, length: number): 
 }
 
 /** Changes whenever a map, its key or its value does. */
-export const layoutVersion = '9a1bde0a';
+export const layoutVersion = 'de7b82c9';
 
 /** The maps by name, with the types of their keys and values. */
 export const maps = {
@@ -1591,8 +1591,8 @@ export function decodeArrival(bytes: Uint8Array): Arrival {
 
 /** struct hnv_learning */
 export interface Learning {
-  expected: number;
-  since: number;
+  next: number;
+  pad: number;
   arrival: Arrival;
   flow: Flow;
 }
@@ -1600,8 +1600,8 @@ export const learningSize = 320;
 export function encodeLearning(value: Learning): Uint8Array {
   const bytes = new Uint8Array(learningSize);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  view.setUint32(0, value.expected, true);
-  view.setUint32(4, value.since, true);
+  view.setUint32(0, value.next, true);
+  view.setUint32(4, value.pad, true);
   bytes.set(encodeArrival(value.arrival), 8);
   bytes.set(encodeFlow(value.flow), 136);
   return bytes;
@@ -1610,8 +1610,8 @@ export function decodeLearning(bytes: Uint8Array): Learning {
   sized(bytes, learningSize);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return {
-    expected: view.getUint32(0, true),
-    since: view.getUint32(4, true),
+    next: view.getUint32(0, true),
+    pad: view.getUint32(4, true),
     arrival: decodeArrival(bytes.subarray(8, 132)),
     flow: decodeFlow(bytes.subarray(136, 320)),
   };

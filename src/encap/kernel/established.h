@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Flows that were learned (established_learn.h): finds a packet's, and tells whether it may be done again
- * with the packet what was done with the last one. What is unusual has no flow here: fragments, options,
- * extension headers, the beginning and the end of TCP connections, errors. For both carriers, XDP and TC.
+ * Flows that were learned (established_arrive.h, established_leave.h): finds a packet's, and tells whether it
+ * may be done again with the packet what was done with the last one. What is unusual has no flow here:
+ * fragments, options, extension headers, the beginning and the end of TCP connections, errors. For both
+ * carriers, XDP and TC.
  */
 #ifndef HNV_ESTABLISHED_H
 #define HNV_ESTABLISHED_H

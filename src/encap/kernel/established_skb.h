@@ -6,7 +6,7 @@
 #ifndef HNV_ESTABLISHED_SKB_H
 #define HNV_ESTABLISHED_SKB_H
 
-#include "established_learn.h"
+#include "established_leave.h"
 
 #define HEADERS (ETH_HLEN + TUNNEL6_LENGTH + sizeof(struct ipv6hdr) + TCP_HEADER)
 #define HEADERS_PLAIN (ETH_HLEN + sizeof(struct ipv6hdr) + TCP_HEADER)

@@ -484,8 +484,8 @@ struct hnv_arrival {
 };
 /* How learning stands on a CPU. */
 struct hnv_learning {
-    __u32 expected;             /* arrivals that were not seen to leave */
-    __u32 since;                /* second */
+    __u32 next; /* where the next arrival is noted */
+    __u32 pad;
     struct hnv_arrival arrival; /* the packet that is looked at, when its NIC is */
     struct hnv_flow flow;       /* what is made of it */
 };
