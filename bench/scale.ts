@@ -3,7 +3,7 @@
  * flows each time. One gateway for each size, side by side and in turns. Half an hour perhaps, and gigabytes.
  */
 import { statsSize } from '../src/encap/layout.generated.ts';
-import { BpfMap } from '../src/linux/bpf-map.ts';
+import { BpfMap, possibleCpus } from '../src/linux/bpf-map.ts';
 import { generationDirectory } from '../test/lab/data-plane-maps.ts';
 import type { Fabric } from '../test/lab/fabric.ts';
 import { GatewayNode, PROVIDER_NIC, UPLINK_NIC } from '../test/lab/gateway-node.ts';
@@ -133,7 +133,8 @@ async function buildPath(
     routingDomains: Math.max(tenants, 16),
     lookupRecords: Math.max(tenants * records, 1024) * 2,
     externalAddresses: Math.max(tenants, 16) * 2,
-    fastFlows: flows * 4,
+    // Both directions, on one CPU.
+    fastFlows: flows * 2.5 * possibleCpus(),
   };
   await gateway.configure({ dataplane: { xdp: 'native' }, capacity });
   const node = gateway.namespace;

@@ -138,9 +138,9 @@ export const ConfigSchema = Type.Object(
         siteConnections: count(65_536, 1024, 'site connections of all routing domains together'),
         ports: count(65_536, 4096, 'ports of virtual machines'),
         fastFlows: count(
-          16_777_216,
+          1_048_575,
           131_072,
-          'directions of IPv4 conversations on the fast path at a time, some 400 bytes each, and a quarter as many of IPv6',
+          'directions of conversations on the fast path at a time, 264 bytes each; every CPU has the same share of them',
         ),
       },
       { ...optionalSection, description: 'how much this node takes' },

@@ -20,6 +20,7 @@ import { bpfError } from '../linux/libbpf.ts';
 import { attachedTc, attachTc, detachTc } from '../linux/tc.ts';
 import { testRun } from '../linux/test-run.ts';
 import { attachedXdp, attachXdp, detachXdp, strangerOnXdp } from '../linux/xdp.ts';
+import { entriesOfCpu, layFlowTable, setsOfCpu } from './flow-table.ts';
 import { layoutVersion } from './layout.generated.ts';
 
 /** Of one source: `slow` is without the fast path, for kernels that do not have what that needs. */
@@ -55,8 +56,6 @@ const PEERS_PER_CONNECTION = 8;
 const STATIONS_PER_DOMAIN = 4;
 const ADDRESSES_PER_SEGMENT = 8;
 const PREFIXES_PER_SEGMENT = 8;
-/** Of the fast path: as many flows of IPv4 for one of IPv6. */
-const FLOWS_OF_IPV6 = 4;
 /** Learned MACs and addresses that a port has on average when the node is full. */
 const ADDRESSES_PER_PORT = 16;
 
@@ -89,8 +88,8 @@ function mapSizes(capacity: Capacity): Record<string, number> {
     segment_addresses: domains * ADDRESSES_PER_SEGMENT,
     segment_ports: domains,
     forwarded: capacity.customerRoutes + domains * PREFIXES_PER_SEGMENT,
-    flows4: capacity.fastFlows,
-    flows6: Math.ceil(capacity.fastFlows / FLOWS_OF_IPV6),
+    flows: possibleCpus() * entriesOfCpu(capacity.fastFlows),
+    flow_sets: possibleCpus() * setsOfCpu(capacity.fastFlows),
     fast_links: NODE_INTERFACES,
     fast_domains: domains + 1,
     spread_cpus: possibleCpus(),
@@ -161,6 +160,7 @@ export class EncapCore {
     for (const [map, entries] of Object.entries(sizes)) object.setMaxEntries(map, entries);
     object.pinMaps(join(root, generation, 'maps'));
     object.load();
+    layFlowTable(object.map('flow_table'), capacity.fastFlows);
     const all = fast ? [...places, ...fastPlaces] : places;
     return new EncapCore(object, root, generation, all, spread ? 'spread' : 'fast');
   }

@@ -4,13 +4,7 @@
  */
 import type { BpfMap } from '../linux/bpf-map.ts';
 import { addressBytes, contains } from '../policy/address.ts';
-import {
-  decodeFlow,
-  decodeRecord,
-  encodeFlow4Key,
-  encodeFlow6Key,
-  encodeRecordKey,
-} from './layout.generated.ts';
+import { decodeRecord, encodeFlowKey, encodeRecordKey, type Flow } from './layout.generated.ts';
 import { translated, translation } from './nptv6.ts';
 
 /** enum hnv_flow_side. */
@@ -19,6 +13,7 @@ const FROM = { provider: 1, uplink: 2 } as const;
 const BYTES_BITS = 36n;
 const BYTES_MASK = (1n << BYTES_BITS) - 1n;
 const IPV4_IN_BYTES = 12;
+const ADDRESS_BYTES = 16;
 /** Of the protocols, those that may be fast: TCP and UDP. */
 const FAST: ReadonlySet<number> = new Set([6, 17]);
 
@@ -46,39 +41,44 @@ export interface FlowPlace {
   prefixes: readonly { external: string; internal: string }[];
 }
 
-/** The key of a flow, of `flows4` when its addresses are IPv4's, else of `flows6`. */
+/** The key of a flow (struct hnv_flow_key). */
 export function flowKey(
   { source, destination, ...ports }: FlowTuple,
   protocol: number,
   from: keyof typeof FROM,
   place: number,
-): { map: 'flows4' | 'flows6'; key: Uint8Array } {
-  const rest = { ...ports, protocol, place, vlan: 0, side: FROM[from], pad: 0 };
-  const [sourceBytes, destinationBytes] = [addressBytes(source), addressBytes(destination)];
-  if (source.includes(':'))
-    return {
-      map: 'flows6',
-      key: encodeFlow6Key({ ...rest, source: sourceBytes, destination: destinationBytes }),
-    };
-  const number = (bytes: Uint8Array): number => Buffer.from(bytes).readUInt32BE(IPV4_IN_BYTES);
-  return {
-    map: 'flows4',
-    key: encodeFlow4Key({ ...rest, source: number(sourceBytes), destination: number(destinationBytes) }),
-  };
+): Uint8Array {
+  const isV6 = source.includes(':');
+  const bytes = (address: string): Uint8Array => addressBytes(address).subarray(isV6 ? 0 : IPV4_IN_BYTES);
+  const addresses = Buffer.alloc(2 * ADDRESS_BYTES);
+  addresses.set(Buffer.concat([bytes(source), bytes(destination)]));
+  return encodeFlowKey({
+    ...{ ...ports, protocol, place, vlan: 0, side: FROM[from], version: isV6 ? 6 : 4 },
+    source: addresses.subarray(0, 4),
+    destination: addresses.subarray(4, 8),
+    moreAddresses: addresses.subarray(8),
+  });
+}
+
+export interface FlowSources {
+  /** What flows have the key (flow-table.ts). */
+  flows: (key: Uint8Array) => readonly Flow[];
+  /** The map `records`. */
+  records: Pick<BpfMap, 'lookup'>;
 }
 
 export class FlowAmounts {
-  readonly #map: (name: 'flows4' | 'flows6' | 'records') => BpfMap;
+  readonly #sources: FlowSources;
   readonly #place: FlowPlace;
 
-  constructor(map: (name: string) => BpfMap, place: FlowPlace) {
-    this.#map = map;
+  constructor(sources: FlowSources, place: FlowPlace) {
+    this.#sources = sources;
     this.#place = place;
   }
 
   /**
    * Of one direction of a conversation, which comes in from a tunnel or from the uplink; `started` is connection tracking's, in
-   * milliseconds since 1970. Nothing of a conversation that had the same addresses before. At most three system calls.
+   * milliseconds since 1970. Nothing of a conversation that had the same addresses before.
    */
   of(tuple: FlowTuple, protocol: number, started: number, isFromInside: boolean): FlowAmount {
     const sum = { packets: 0, bytes: 0 };
@@ -86,10 +86,7 @@ export class FlowAmounts {
     const places = isFromInside
       ? this.#vsids(tuple.source).map((vsid) => flowKey(tuple, protocol, 'provider', vsid))
       : [flowKey(this.#onUplink(tuple), protocol, 'uplink', this.#place.uplinkIfindex)];
-    for (const { map, key } of places) {
-      const value = this.#map(map).lookup(key);
-      if (value === undefined) continue;
-      const flow = decodeFlow(value);
+    for (const flow of places.flatMap((key) => this.#sources.flows(key))) {
       // As readSession() makes milliseconds of it.
       if (Number(flow.started) / 1e6 !== started) continue;
       sum.packets += Number(flow.packets + (flow.recent >> BYTES_BITS));
@@ -101,7 +98,7 @@ export class FlowAmounts {
   /** What a host may write into its frames: the VSID of the gateway, where they go, or its VM's. */
   #vsids(source: string): number[] {
     const { domain, gatewayVsid } = this.#place;
-    const record = this.#map('records').lookup(encodeRecordKey({ domain, address: addressBytes(source) }));
+    const record = this.#sources.records.lookup(encodeRecordKey({ domain, address: addressBytes(source) }));
     const vsids = new Set([gatewayVsid]);
     if (record !== undefined) vsids.add(decodeRecord(record).vsid);
     return [...vsids];

@@ -10,7 +10,7 @@ function sized<T extends { readonly length: number }>(list: T, length: number): 
 }
 
 /** Changes whenever a map, its key or its value does. */
-export const layoutVersion = 'de7b82c9';
+export const layoutVersion = '1d2514e5';
 
 /** The maps by name, with the types of their keys and values. */
 export const maps = {
@@ -47,8 +47,9 @@ export const maps = {
   drop_scratch: { key: 'unsigned int', value: 'DropSample' },
   drop_samples: {},
   learned: {},
-  flows4: { key: 'Flow4Key', value: 'Flow' },
-  flows6: { key: 'Flow6Key', value: 'Flow' },
+  flows: { key: 'unsigned int', value: 'FlowEntry' },
+  flow_sets: { key: 'unsigned int', value: 'FlowSet' },
+  flow_table: { key: 'unsigned int', value: 'FlowTable' },
   fast_links: { key: 'InterfaceKey', value: 'FastLink' },
   spread_over: { key: 'unsigned int', value: 'Spread' },
   spread_cpus: { key: 'unsigned int', value: 'SpreadCpu' },
@@ -1263,46 +1264,49 @@ export function decodeDropSample(bytes: Uint8Array): DropSample {
   };
 }
 
-/** struct hnv_flow4_key */
-export interface Flow4Key {
-  source: number;
-  destination: number;
+/** struct hnv_flow_key */
+export interface FlowKey {
   sourcePort: number;
   destinationPort: number;
   place: number;
   vlan: number;
   protocol: number;
   side: number;
-  pad: number;
+  version: number;
+  source: Uint8Array;
+  destination: Uint8Array;
+  moreAddresses: Uint8Array;
 }
-export const flow4KeySize = 24;
-export function encodeFlow4Key(value: Flow4Key): Uint8Array {
-  const bytes = new Uint8Array(flow4KeySize);
+export const flowKeySize = 48;
+export function encodeFlowKey(value: FlowKey): Uint8Array {
+  const bytes = new Uint8Array(flowKeySize);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  view.setUint32(0, value.source, false);
-  view.setUint32(4, value.destination, false);
-  view.setUint16(8, value.sourcePort, false);
-  view.setUint16(10, value.destinationPort, false);
-  view.setUint32(12, value.place, true);
-  view.setUint16(16, value.vlan, true);
-  view.setUint8(18, value.protocol);
-  view.setUint8(19, value.side);
-  view.setUint32(20, value.pad, true);
+  view.setUint16(0, value.sourcePort, false);
+  view.setUint16(2, value.destinationPort, false);
+  view.setUint32(4, value.place, true);
+  view.setUint16(8, value.vlan, true);
+  view.setUint8(10, value.protocol);
+  view.setUint8(11, value.side);
+  view.setUint32(12, value.version, true);
+  bytes.set(sized(value.source, 4), 16);
+  bytes.set(sized(value.destination, 4), 20);
+  bytes.set(sized(value.moreAddresses, 24), 24);
   return bytes;
 }
-export function decodeFlow4Key(bytes: Uint8Array): Flow4Key {
-  sized(bytes, flow4KeySize);
+export function decodeFlowKey(bytes: Uint8Array): FlowKey {
+  sized(bytes, flowKeySize);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return {
-    source: view.getUint32(0, false),
-    destination: view.getUint32(4, false),
-    sourcePort: view.getUint16(8, false),
-    destinationPort: view.getUint16(10, false),
-    place: view.getUint32(12, true),
-    vlan: view.getUint16(16, true),
-    protocol: view.getUint8(18),
-    side: view.getUint8(19),
-    pad: view.getUint32(20, true),
+    sourcePort: view.getUint16(0, false),
+    destinationPort: view.getUint16(2, false),
+    place: view.getUint32(4, true),
+    vlan: view.getUint16(8, true),
+    protocol: view.getUint8(10),
+    side: view.getUint8(11),
+    version: view.getUint32(12, true),
+    source: bytes.slice(16, 20),
+    destination: bytes.slice(20, 24),
+    moreAddresses: bytes.slice(24, 48),
   };
 }
 
@@ -1341,7 +1345,6 @@ export function decodeFlowTunnel(bytes: Uint8Array): FlowTunnel {
 export interface Flow {
   generation: number;
   domain: number;
-  connection: bigint;
   recent: bigint;
   looked: number;
   arrivingIfindex: number;
@@ -1349,7 +1352,7 @@ export interface Flow {
   longest: number;
   hops: number;
   flags: number;
-  cpu: number;
+  vlan: number;
   ifindex: number;
   destinationMac: Uint8Array;
   sourceMac: Uint8Array;
@@ -1357,13 +1360,13 @@ export interface Flow {
   portSum: number;
   sourcePort: number;
   destinationPort: number;
-  vlan: number;
-  pad: number;
+  tunnel: FlowTunnel;
   source: Uint8Array;
   destination: Uint8Array;
-  tunnel: FlowTunnel;
   revisit: number;
+  connection: bigint;
   refreshed: number;
+  pad: number;
   packets: bigint;
   bytes: bigint;
   started: bigint;
@@ -1374,29 +1377,28 @@ export function encodeFlow(value: Flow): Uint8Array {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   view.setUint32(0, value.generation, true);
   view.setUint32(4, value.domain, true);
-  view.setBigUint64(8, value.connection, true);
-  view.setBigUint64(16, value.recent, true);
-  view.setUint32(24, value.looked, true);
-  view.setUint32(28, value.arrivingIfindex, true);
-  bytes.set(sized(value.arrivingMac, 6), 32);
-  view.setUint16(38, value.longest, true);
-  view.setUint8(40, value.hops);
-  view.setUint8(41, value.flags);
-  view.setUint16(42, value.cpu, true);
-  view.setUint32(44, value.ifindex, true);
-  bytes.set(sized(value.destinationMac, 6), 48);
-  bytes.set(sized(value.sourceMac, 6), 54);
-  view.setUint16(60, value.addressSum, true);
-  view.setUint16(62, value.portSum, true);
-  view.setUint16(64, value.sourcePort, false);
-  view.setUint16(66, value.destinationPort, false);
-  view.setUint16(68, value.vlan, true);
-  view.setUint16(70, value.pad, true);
-  bytes.set(sized(value.source, 16), 72);
-  bytes.set(sized(value.destination, 16), 88);
-  bytes.set(encodeFlowTunnel(value.tunnel), 104);
-  view.setUint32(152, value.revisit, true);
-  view.setUint32(156, value.refreshed, true);
+  view.setBigUint64(8, value.recent, true);
+  view.setUint32(16, value.looked, true);
+  view.setUint32(20, value.arrivingIfindex, true);
+  bytes.set(sized(value.arrivingMac, 6), 24);
+  view.setUint16(30, value.longest, true);
+  view.setUint8(32, value.hops);
+  view.setUint8(33, value.flags);
+  view.setUint16(34, value.vlan, true);
+  view.setUint32(36, value.ifindex, true);
+  bytes.set(sized(value.destinationMac, 6), 40);
+  bytes.set(sized(value.sourceMac, 6), 46);
+  view.setUint16(52, value.addressSum, true);
+  view.setUint16(54, value.portSum, true);
+  view.setUint16(56, value.sourcePort, false);
+  view.setUint16(58, value.destinationPort, false);
+  bytes.set(encodeFlowTunnel(value.tunnel), 60);
+  bytes.set(sized(value.source, 16), 108);
+  bytes.set(sized(value.destination, 16), 124);
+  view.setUint32(140, value.revisit, true);
+  view.setBigUint64(144, value.connection, true);
+  view.setUint32(152, value.refreshed, true);
+  view.setUint32(156, value.pad, true);
   view.setBigUint64(160, value.packets, true);
   view.setBigUint64(168, value.bytes, true);
   view.setBigUint64(176, value.started, true);
@@ -1408,75 +1410,103 @@ export function decodeFlow(bytes: Uint8Array): Flow {
   return {
     generation: view.getUint32(0, true),
     domain: view.getUint32(4, true),
-    connection: view.getBigUint64(8, true),
-    recent: view.getBigUint64(16, true),
-    looked: view.getUint32(24, true),
-    arrivingIfindex: view.getUint32(28, true),
-    arrivingMac: bytes.slice(32, 38),
-    longest: view.getUint16(38, true),
-    hops: view.getUint8(40),
-    flags: view.getUint8(41),
-    cpu: view.getUint16(42, true),
-    ifindex: view.getUint32(44, true),
-    destinationMac: bytes.slice(48, 54),
-    sourceMac: bytes.slice(54, 60),
-    addressSum: view.getUint16(60, true),
-    portSum: view.getUint16(62, true),
-    sourcePort: view.getUint16(64, false),
-    destinationPort: view.getUint16(66, false),
-    vlan: view.getUint16(68, true),
-    pad: view.getUint16(70, true),
-    source: bytes.slice(72, 88),
-    destination: bytes.slice(88, 104),
-    tunnel: decodeFlowTunnel(bytes.subarray(104, 152)),
-    revisit: view.getUint32(152, true),
-    refreshed: view.getUint32(156, true),
+    recent: view.getBigUint64(8, true),
+    looked: view.getUint32(16, true),
+    arrivingIfindex: view.getUint32(20, true),
+    arrivingMac: bytes.slice(24, 30),
+    longest: view.getUint16(30, true),
+    hops: view.getUint8(32),
+    flags: view.getUint8(33),
+    vlan: view.getUint16(34, true),
+    ifindex: view.getUint32(36, true),
+    destinationMac: bytes.slice(40, 46),
+    sourceMac: bytes.slice(46, 52),
+    addressSum: view.getUint16(52, true),
+    portSum: view.getUint16(54, true),
+    sourcePort: view.getUint16(56, false),
+    destinationPort: view.getUint16(58, false),
+    tunnel: decodeFlowTunnel(bytes.subarray(60, 108)),
+    source: bytes.slice(108, 124),
+    destination: bytes.slice(124, 140),
+    revisit: view.getUint32(140, true),
+    connection: view.getBigUint64(144, true),
+    refreshed: view.getUint32(152, true),
+    pad: view.getUint32(156, true),
     packets: view.getBigUint64(160, true),
     bytes: view.getBigUint64(168, true),
     started: view.getBigUint64(176, true),
   };
 }
 
-/** struct hnv_flow6_key */
-export interface Flow6Key {
-  source: Uint8Array;
-  destination: Uint8Array;
-  sourcePort: number;
-  destinationPort: number;
-  place: number;
-  vlan: number;
-  protocol: number;
-  side: number;
-  pad: number;
+/** struct hnv_flow_entry */
+export interface FlowEntry {
+  key: FlowKey;
+  flow: Flow;
+  slot: number;
+  pad: Uint32Array;
 }
-export const flow6KeySize = 48;
-export function encodeFlow6Key(value: Flow6Key): Uint8Array {
-  const bytes = new Uint8Array(flow6KeySize);
+export const flowEntrySize = 256;
+export function encodeFlowEntry(value: FlowEntry): Uint8Array {
+  const bytes = new Uint8Array(flowEntrySize);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  bytes.set(sized(value.source, 16), 0);
-  bytes.set(sized(value.destination, 16), 16);
-  view.setUint16(32, value.sourcePort, false);
-  view.setUint16(34, value.destinationPort, false);
-  view.setUint32(36, value.place, true);
-  view.setUint16(40, value.vlan, true);
-  view.setUint8(42, value.protocol);
-  view.setUint8(43, value.side);
-  view.setUint32(44, value.pad, true);
+  bytes.set(encodeFlowKey(value.key), 0);
+  bytes.set(encodeFlow(value.flow), 48);
+  view.setUint32(232, value.slot, true);
+  sized(value.pad, 5).forEach((word, i) => view.setUint32(236 + i * 4, word, true));
   return bytes;
 }
-export function decodeFlow6Key(bytes: Uint8Array): Flow6Key {
-  sized(bytes, flow6KeySize);
+export function decodeFlowEntry(bytes: Uint8Array): FlowEntry {
+  sized(bytes, flowEntrySize);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return {
-    source: bytes.slice(0, 16),
-    destination: bytes.slice(16, 32),
-    sourcePort: view.getUint16(32, false),
-    destinationPort: view.getUint16(34, false),
-    place: view.getUint32(36, true),
-    vlan: view.getUint16(40, true),
-    protocol: view.getUint8(42),
-    side: view.getUint8(43),
-    pad: view.getUint32(44, true),
+    key: decodeFlowKey(bytes.subarray(0, 48)),
+    flow: decodeFlow(bytes.subarray(48, 232)),
+    slot: view.getUint32(232, true),
+    pad: Uint32Array.from({ length: 5 }, (_, i) => view.getUint32(236 + i * 4, true)),
+  };
+}
+
+/** struct hnv_flow_set */
+export interface FlowSet {
+  slots: Uint32Array;
+}
+export const flowSetSize = 16;
+export function encodeFlowSet(value: FlowSet): Uint8Array {
+  const bytes = new Uint8Array(flowSetSize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  sized(value.slots, 4).forEach((word, i) => view.setUint32(0 + i * 4, word, true));
+  return bytes;
+}
+export function decodeFlowSet(bytes: Uint8Array): FlowSet {
+  sized(bytes, flowSetSize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return {
+    slots: Uint32Array.from({ length: 4 }, (_, i) => view.getUint32(0 + i * 4, true)),
+  };
+}
+
+/** struct hnv_flow_table */
+export interface FlowTable {
+  multipliers: BigUint64Array;
+  sets: number;
+  entries: number;
+}
+export const flowTableSize = 56;
+export function encodeFlowTable(value: FlowTable): Uint8Array {
+  const bytes = new Uint8Array(flowTableSize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  sized(value.multipliers, 6).forEach((word, i) => view.setBigUint64(0 + i * 8, word, true));
+  view.setUint32(48, value.sets, true);
+  view.setUint32(52, value.entries, true);
+  return bytes;
+}
+export function decodeFlowTable(bytes: Uint8Array): FlowTable {
+  sized(bytes, flowTableSize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return {
+    multipliers: BigUint64Array.from({ length: 6 }, (_, i) => view.getBigUint64(0 + i * 8, true)),
+    sets: view.getUint32(48, true),
+    entries: view.getUint32(52, true),
   };
 }
 
@@ -1549,14 +1579,16 @@ export interface Arrival {
   generation: number;
   ifindex: number;
   isV6: number;
-  key: Flow6Key;
+  source: Uint8Array;
+  destination: Uint8Array;
+  key: FlowKey;
   mac: Uint8Array;
   longest: number;
   ttl: number;
   pad: Uint8Array;
   tunnel: FlowTunnel;
 }
-export const arrivalSize = 124;
+export const arrivalSize = 156;
 export function encodeArrival(value: Arrival): Uint8Array {
   const bytes = new Uint8Array(arrivalSize);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -1564,12 +1596,14 @@ export function encodeArrival(value: Arrival): Uint8Array {
   view.setUint32(4, value.generation, true);
   view.setUint32(8, value.ifindex, true);
   view.setUint32(12, value.isV6, true);
-  bytes.set(encodeFlow6Key(value.key), 16);
-  bytes.set(sized(value.mac, 6), 64);
-  view.setUint16(70, value.longest, true);
-  view.setUint8(72, value.ttl);
-  bytes.set(sized(value.pad, 3), 73);
-  bytes.set(encodeFlowTunnel(value.tunnel), 76);
+  bytes.set(sized(value.source, 16), 16);
+  bytes.set(sized(value.destination, 16), 32);
+  bytes.set(encodeFlowKey(value.key), 48);
+  bytes.set(sized(value.mac, 6), 96);
+  view.setUint16(102, value.longest, true);
+  view.setUint8(104, value.ttl);
+  bytes.set(sized(value.pad, 3), 105);
+  bytes.set(encodeFlowTunnel(value.tunnel), 108);
   return bytes;
 }
 export function decodeArrival(bytes: Uint8Array): Arrival {
@@ -1580,30 +1614,32 @@ export function decodeArrival(bytes: Uint8Array): Arrival {
     generation: view.getUint32(4, true),
     ifindex: view.getUint32(8, true),
     isV6: view.getUint32(12, true),
-    key: decodeFlow6Key(bytes.subarray(16, 64)),
-    mac: bytes.slice(64, 70),
-    longest: view.getUint16(70, true),
-    ttl: view.getUint8(72),
-    pad: bytes.slice(73, 76),
-    tunnel: decodeFlowTunnel(bytes.subarray(76, 124)),
+    source: bytes.slice(16, 32),
+    destination: bytes.slice(32, 48),
+    key: decodeFlowKey(bytes.subarray(48, 96)),
+    mac: bytes.slice(96, 102),
+    longest: view.getUint16(102, true),
+    ttl: view.getUint8(104),
+    pad: bytes.slice(105, 108),
+    tunnel: decodeFlowTunnel(bytes.subarray(108, 156)),
   };
 }
 
 /** struct hnv_learning */
 export interface Learning {
   next: number;
-  pad: number;
+  nextEntry: number;
   arrival: Arrival;
   flow: Flow;
 }
-export const learningSize = 320;
+export const learningSize = 352;
 export function encodeLearning(value: Learning): Uint8Array {
   const bytes = new Uint8Array(learningSize);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   view.setUint32(0, value.next, true);
-  view.setUint32(4, value.pad, true);
+  view.setUint32(4, value.nextEntry, true);
   bytes.set(encodeArrival(value.arrival), 8);
-  bytes.set(encodeFlow(value.flow), 136);
+  bytes.set(encodeFlow(value.flow), 168);
   return bytes;
 }
 export function decodeLearning(bytes: Uint8Array): Learning {
@@ -1611,9 +1647,9 @@ export function decodeLearning(bytes: Uint8Array): Learning {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return {
     next: view.getUint32(0, true),
-    pad: view.getUint32(4, true),
-    arrival: decodeArrival(bytes.subarray(8, 132)),
-    flow: decodeFlow(bytes.subarray(136, 320)),
+    nextEntry: view.getUint32(4, true),
+    arrival: decodeArrival(bytes.subarray(8, 164)),
+    flow: decodeFlow(bytes.subarray(168, 352)),
   };
 }
 

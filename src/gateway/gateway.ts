@@ -12,7 +12,9 @@ import type { GatewayConfig } from '../config/config.ts';
 import type { ContextAttachment, DomainAttachments } from '../encap/entries.ts';
 import type { FastDomain } from '../encap/fast-path.ts';
 import { FlowAmounts } from '../encap/flow-amounts.ts';
+import { flowsOf } from '../encap/flow-table.ts';
 import { heldExternals } from '../encap/held-externals.ts';
+import type { Flow } from '../encap/layout.generated.ts';
 import { HnvError } from '../errors.ts';
 import { BgpSessions } from '../forwarding/bgp-sessions.ts';
 import { frrPlace } from '../forwarding/frr.ts';
@@ -379,10 +381,14 @@ class GatewayRole implements Role {
     const { handle, gateway } = store.state.domains.get(rdid) ?? {};
     const uplinkIfindex = links.uplinks.first?.ifindex;
     if (handle === undefined || gateway === undefined || uplinkIfindex === undefined) return undefined;
-    return new FlowAmounts((name) => core.map(name), {
-      ...{ domain: handle, gatewayVsid: gateway.virtualSubnetId, uplinkIfindex },
-      prefixes: this.#joined.rules(rdid)?.nat?.prefixes ?? [],
-    });
+    const flows = (key: Uint8Array): Flow[] => flowsOf((name) => core.map(name), key);
+    return new FlowAmounts(
+      { flows, records: core.map('records') },
+      {
+        ...{ domain: handle, gatewayVsid: gateway.virtualSubnetId, uplinkIfindex },
+        prefixes: this.#joined.rules(rdid)?.nat?.prefixes ?? [],
+      },
+    );
   }
 
   siteConnections(rdid: string): ReadonlyMap<string, SiteConnectionState> {

@@ -8,7 +8,7 @@ const CHANGED_BY_TRAFFIC = [
   ...['stats', 'drop_scratch', 'drop_samples', 'quote_scratch'],
   ...['learned', 'learned_scratch', 'sightings', 'fragmented'],
   // Of the fast path: flows, how they come about, generations, which only ever grow, and routes that were asked for.
-  ...['flows4', 'flows6', 'arrivals', 'seen', 'learning', 'fast_domains', 'next_hops'],
+  ...['flows', 'flow_sets', 'flow_table', 'arrivals', 'seen', 'learning', 'fast_domains', 'next_hops'],
 ];
 
 /** Where the pins of the one generation are that a node has made. */

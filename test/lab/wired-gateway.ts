@@ -5,7 +5,7 @@
 import { writeFileSync } from 'node:fs';
 import { type DomainStats, readStats } from '../../src/encap/stats.ts';
 import { contextNames } from '../../src/gateway/names.ts';
-import { BpfMap } from '../../src/linux/bpf-map.ts';
+import { BpfMap, possibleCpus } from '../../src/linux/bpf-map.ts';
 import { inNetns } from '../../src/linux/netns.ts';
 import { generationDirectory } from './data-plane-maps.ts';
 import { UPLINK_NIC } from './gateway-node.ts';
@@ -38,6 +38,9 @@ export const ROUTER: Station = {
 export type WireName = 'provider' | 'uplink';
 /** How the gateway carries established flows: by XDP, by TC, not at all. */
 export type FastMode = 'native' | 'generic' | 'off';
+
+/** Of the table of flows, of each CPU. */
+const ENTRIES = 96;
 
 export class WiredGateway extends NodeProcess {
   readonly mode: FastMode;
@@ -81,6 +84,8 @@ export class WiredGateway extends NodeProcess {
     await node.prepare({
       uplink: { interface: UPLINK_NIC },
       dataplane: { xdp: mode },
+      // So few that old conversations make room for new ones all the time.
+      capacity: { fastFlows: ENTRIES * possibleCpus() },
     });
     return node;
   }

@@ -1,14 +1,7 @@
 /** Where the flows of a conversation are looked for, byte by byte, and what of them counts. */
 import t from 'tap';
 import { FlowAmounts, type FlowPlace, flowKey } from '../../src/encap/flow-amounts.ts';
-import {
-  decodeFlow,
-  encodeFlow,
-  encodeRecord,
-  type Flow,
-  flowSize,
-} from '../../src/encap/layout.generated.ts';
-import type { BpfMap } from '../../src/linux/bpf-map.ts';
+import { decodeFlow, encodeRecord, type Flow, flowSize } from '../../src/encap/layout.generated.ts';
 
 const TCP = 6;
 const UDP = 17;
@@ -36,42 +29,62 @@ const recordKey = (domain: number, address: string): string => {
   return `${number}${'00'.repeat(10)}ffff${Buffer.from(address.split('.').map(Number)).toString('hex')}`;
 };
 
-/** Entries of maps by name, and by key in hexadecimal; `asked` is what was looked up. */
-function amounts(entries: Record<string, Map<string, Uint8Array>>, more: Partial<FlowPlace> = {}) {
+const key = (...of: Parameters<typeof flowKey>): string => hex(flowKey(...of));
+
+/** Flows and records by their keys in hexadecimal; `asked` is what was looked up. */
+function amounts(
+  { flows = {}, records = {} }: { flows?: Record<string, Flow>; records?: Record<string, Uint8Array> },
+  more: Partial<FlowPlace> = {},
+) {
   const asked: string[] = [];
-  const map = (name: string): BpfMap =>
-    ({
-      lookup(key: Uint8Array) {
-        asked.push(`${name} ${hex(key)}`);
-        return entries[name]?.get(hex(key));
-      },
-    }) as BpfMap;
-  return { asked, amounts: new FlowAmounts(map, { ...place, ...more }) };
+  const find = <T>(of: Record<string, T>, key: Uint8Array): T | undefined => {
+    asked.push(hex(key));
+    return of[hex(key)];
+  };
+  const sources = {
+    flows: (key: Uint8Array) => [find(flows, key) ?? []].flat(),
+    records: { lookup: (key: Uint8Array) => find(records, key) },
+  };
+  return { asked, amounts: new FlowAmounts(sources, { ...place, ...more }) };
 }
 
 t.test('keys are as packets have them on the wire', async (t) => {
-  t.same(flowKey(inside, TCP, 'provider', 0x1234_56), {
-    map: 'flows4',
-    // Addresses and ports in network order; place and VLAN in the machine's.
-    key: Uint8Array.from(
-      Buffer.from(
-        ['0a01010b', 'cb007105', '1234', '0050', '56341200', '0000', '06', '01', '00000000'].join(''),
-        'hex',
-      ),
-    ),
-  });
+  // Addresses and ports in network order; place and VLAN in the machine's.
   t.equal(
-    hex(flowKey(outside, UDP, 'uplink', 3).key),
-    ['cb007105', 'c6336465', '0050', '1234', '03000000', '0000', '11', '02', '00000000'].join(''),
-  );
-  const six = { ...inside, source: 'fd00:1:1::11', destination: '2001:db8:9::5' };
-  const { map, key } = flowKey(six, UDP, 'provider', 5002);
-  t.equal(map, 'flows6');
-  t.equal(
-    hex(key),
+    key(inside, TCP, 'provider', 0x1234_56),
     [
+      '1234',
+      '0050',
+      '56341200',
+      '0000',
+      '06',
+      '01',
+      '04000000',
+      '0a01010b',
+      'cb007105',
+      '00'.repeat(24),
+    ].join(''),
+  );
+  t.equal(
+    key(outside, UDP, 'uplink', 3),
+    [
+      '0050',
+      '1234',
+      '03000000',
+      '0000',
+      '11',
+      '02',
+      '04000000',
+      'cb007105',
+      'c6336465',
+      '00'.repeat(24),
+    ].join(''),
+  );
+  t.equal(
+    key({ ...inside, source: 'fd00:1:1::11', destination: '2001:db8:9::5' }, UDP, 'provider', 5002),
+    [
+      ...['1234', '0050', '8a130000', '0000', '11', '01', '06000000'],
       ...['fd000001000100000000000000000011', '20010db8000900000000000000000005'],
-      ...['1234', '0050', '8a130000', '0000', '11', '01', '00000000'],
     ].join(''),
   );
 });
@@ -81,23 +94,23 @@ t.test('from a tunnel, under the VSID of the gateway and that of the host', asyn
     ...{ vsid: 5001, flags: 0, providerAddress: new Uint8Array(16), mac: new Uint8Array(6) },
     pad: new Uint8Array(2),
   });
-  const flows4 = new Map([
-    [hex(flowKey(inside, TCP, 'provider', 5002).key), encodeFlow(flow(10, 1000))],
-    [hex(flowKey(inside, TCP, 'provider', 5001).key), encodeFlow(flow(5, 300))],
+  const flows = {
+    [key(inside, TCP, 'provider', 5002)]: flow(10, 1000),
+    [key(inside, TCP, 'provider', 5001)]: flow(5, 300),
     // Of another conversation: from the other side.
-    [hex(flowKey(inside, TCP, 'uplink', 3).key), encodeFlow(flow(99, 999))],
-  ]);
-  const records = new Map([[recordKey(7, inside.source), record]]);
-  const { amounts: found, asked } = amounts({ flows4, records });
+    [key(inside, TCP, 'uplink', 3)]: flow(99, 999),
+  };
+  const records = { [recordKey(7, inside.source)]: record };
+  const { amounts: found, asked } = amounts({ flows, records });
   t.same(found.of(inside, TCP, startedMs, true), { packets: 15, bytes: 1300 });
   t.equal(asked.length, 3);
-  t.same(amounts({ flows4 }).amounts.of(inside, TCP, startedMs, true), { packets: 10, bytes: 1000 });
+  t.same(amounts({ flows }).amounts.of(inside, TCP, startedMs, true), { packets: 10, bytes: 1000 });
   t.same(found.of(inside, UDP, startedMs, true), { packets: 0, bytes: 0 });
 });
 
 t.test('from the uplink, under what the destination is outside', async (t) => {
-  const flows4 = new Map([[hex(flowKey(outside, TCP, 'uplink', 3).key), encodeFlow(flow(4, 340))]]);
-  t.same(amounts({ flows4 }).amounts.of(outside, TCP, startedMs, false), { packets: 4, bytes: 340 });
+  const flows = { [key(outside, TCP, 'uplink', 3)]: flow(4, 340) };
+  t.same(amounts({ flows }).amounts.of(outside, TCP, startedMs, false), { packets: 4, bytes: 340 });
   // RFC 6296's own example.
   const prefixes = [
     { external: '2001:db8:2::/48', internal: '2001:db8:2::/48' },
@@ -105,17 +118,17 @@ t.test('from the uplink, under what the destination is outside', async (t) => {
   ];
   const tuple = { ...outside, source: '2001:db8:9::5', destination: 'fd01:203:405:1::1234' };
   const onWire = { ...tuple, destination: '2001:db8:1:d550::1234' };
-  const flows6 = new Map([[hex(flowKey(onWire, TCP, 'uplink', 3).key), encodeFlow(flow(5, 460))]]);
-  const { amounts: found } = amounts({ flows6 }, { prefixes });
+  const { amounts: found } = amounts(
+    { flows: { [key(onWire, TCP, 'uplink', 3)]: flow(5, 460) } },
+    { prefixes },
+  );
   t.same(found.of(tuple, TCP, startedMs, false), { packets: 5, bytes: 460 });
 });
 
 t.test('what another conversation had is not this one’s', async (t) => {
   for (const started of [STARTED + 1_000_000n, 0n]) {
-    const flows4 = new Map([
-      [hex(flowKey(outside, TCP, 'uplink', 3).key), encodeFlow(flow(4, 340, started))],
-    ]);
-    t.same(amounts({ flows4 }).amounts.of(outside, TCP, startedMs, false), { packets: 0, bytes: 0 });
+    const flows = { [key(outside, TCP, 'uplink', 3)]: flow(4, 340, started) };
+    t.same(amounts({ flows }).amounts.of(outside, TCP, startedMs, false), { packets: 0, bytes: 0 });
   }
 });
 

@@ -10,6 +10,7 @@
 
 #include "account.h"
 #include "conntrack.h"
+#include "flow_table.h"
 #include "tunnel.h"
 
 #define NS_PER_SECOND 1000000000ULL
@@ -137,25 +138,17 @@ static __always_inline bool read_candidate(void *at, const void *end, __u32 room
     return true;
 }
 
-/* Whole words: what is read in larger parts than it was written has to wait for the processor's stores. */
 static __always_inline struct hnv_flow *find_flow(const struct candidate *packet, const bool v6) {
     __u32 rest = (__u32)packet->side << 24 | (__u32)packet->protocol << 16 | packet->vlan;
     const struct ipv6hdr *ip6 = packet->ip;
     const struct iphdr *ip = packet->ip;
+    const struct flow_words words = {
+        .ports_and_place = (__u64)packet->place << 32 | packet->ports,
+        .rest = (__u64)(v6 ? 6 : 4) << 32 | rest,
+        .addresses = v6 ? (const void *)&ip6->saddr : (const void *)&ip->saddr,
+    };
 
-    if (v6) {
-        struct {
-            struct in6_addr source, destination;
-            __u32 ports, place, rest, pad;
-        } key6 = {ip6->saddr, ip6->daddr, packet->ports, packet->place, rest, 0};
-        _Static_assert(sizeof(key6) == sizeof(struct hnv_flow6_key), "the key's size");
-
-        return bpf_map_lookup_elem(&flows6, &key6);
-    }
-    __u64 key4[3] = {(__u64)ip->daddr << 32 | ip->saddr, (__u64)packet->place << 32 | packet->ports, rest};
-    _Static_assert(sizeof(key4) == sizeof(struct hnv_flow4_key), "the key's size");
-
-    return bpf_map_lookup_elem(&flows4, key4);
+    return flow_of(&words, v6);
 }
 
 /* The domain's policy is that under which the flow was learned. */
@@ -259,18 +252,17 @@ static __always_inline struct hnv_flow *find_plain(void *at, void *end, __u32 wh
 static __always_inline bool may_pass(const struct hnv_flow *flow, const struct candidate *packet,
                                      __u32 ifindex, const __u8 *mac) {
     return flow->arriving_ifindex == ifindex && same_bytes(flow->arriving_mac, mac, HNV_MAC_SIZE) &&
-           flow->cpu == bpf_get_smp_processor_id() && packet->ttl > flow->hops &&
+           packet->ttl > flow->hops &&
            (packet->protocol != IPPROTO_TCP || is_tcp_established(flow->connection));
 }
 
-/* Whether it is time to look at the time, which costs more than everything else here: it is not, within 32
- * ticks. */
+/* Whether it is time to look at the time, which costs more than everything else here. */
 static __always_inline bool is_time(struct hnv_flow *flow) {
-    __u32 tick = bpf_jiffies64() >> 5;
+    __u32 now = periods_now();
 
-    if (flow->looked == tick)
+    if (flow->looked == now)
         return false;
-    flow->looked = tick;
+    flow->looked = now;
     return true;
 }
 

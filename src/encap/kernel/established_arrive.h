@@ -69,7 +69,7 @@ static __always_inline void consider(struct __sk_buff *skb, const struct candida
     const struct ipv6hdr *ip6 = packet->ip;
     const struct iphdr *ip = packet->ip;
     struct hnv_arrival *arrival;
-    struct hnv_flow6_key *key;
+    struct hnv_flow_key *key;
 
     if (!here)
         return;
@@ -77,21 +77,27 @@ static __always_inline void consider(struct __sk_buff *skb, const struct candida
     arrival->ifindex = 0;
     if (!packet->ip)
         return;
-    key = &arrival->key;
     if (v6) {
-        __builtin_memcpy(key->source, &ip6->saddr, HNV_ADDRESS_SIZE);
-        __builtin_memcpy(key->destination, &ip6->daddr, HNV_ADDRESS_SIZE);
+        __builtin_memcpy(arrival->source, &ip6->saddr, HNV_ADDRESS_SIZE);
+        __builtin_memcpy(arrival->destination, &ip6->daddr, HNV_ADDRESS_SIZE);
     } else {
-        map_v4(key->source, ip->saddr);
-        map_v4(key->destination, ip->daddr);
+        map_v4(arrival->source, ip->saddr);
+        map_v4(arrival->destination, ip->daddr);
     }
-    if (!is_known && !is_due(hash_tuple(key->source, key->destination, packet->ports, packet->place)))
+    if (!is_known && !is_due(hash_tuple(arrival->source, arrival->destination, packet->ports, packet->place)))
         return;
+    key = &arrival->key;
+    __builtin_memset(key, 0, sizeof(*key));
     __builtin_memcpy(&key->source_port, &packet->ports, sizeof(packet->ports));
     key->place = packet->place;
     key->vlan = packet->vlan;
     key->protocol = packet->protocol;
     key->side = packet->side;
+    key->version = v6 ? 6 : 4;
+    if (v6)
+        __builtin_memcpy(key->source, &ip6->saddr, 2 * HNV_ADDRESS_SIZE);
+    else
+        __builtin_memcpy(key->source, &ip->saddr, 2 * sizeof(ip->saddr));
     arrival->generation = common_generation();
     arrival->is_v6 = v6;
     arrival->ttl = packet->ttl;

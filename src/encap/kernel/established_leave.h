@@ -74,7 +74,7 @@ static __always_inline __u16 difference(const __u8 *was, const __u8 *becomes, co
 static __always_inline bool is_arrival_of(const struct hnv_arrival *arrival, __u32 domain,
                                           const struct tuple *came, bool v6) {
     return arrival->domain == domain && arrival->is_v6 == v6 && arrival->key.protocol == came->protocol &&
-           is_tuple(came, v6, arrival->key.source, arrival->key.destination,
+           is_tuple(came, v6, arrival->source, arrival->destination,
                     (__u32)arrival->key.destination_port << 16 | arrival->key.source_port);
 }
 
@@ -100,37 +100,12 @@ static __always_inline bool compare(struct hnv_flow *flow, const struct hnv_arri
     __builtin_memcpy(&flow->source_port, &ports, sizeof(ports));
     __builtin_memcpy(&from, &arrival->key.source_port, sizeof(from));
     /* Both addresses at once: they stand one behind the other. */
-    flow->address_sum = fold((__u64)difference(arrival->key.source, flow->source, 4) +
-                             difference(arrival->key.destination, flow->destination, 4));
+    flow->address_sum = fold((__u64)difference(arrival->source, flow->source, 4) +
+                             difference(arrival->destination, flow->destination, 4));
     if (flow->address_sum == 0xffff)
         flow->address_sum = 0;
     flow->port_sum = difference((__u8 *)&from, (__u8 *)&ports, 1);
     return true;
-}
-
-/* Puts the flow into its map, with what an older one of the same conversation has counted. */
-static __always_inline void store(struct hnv_flow *flow, const struct hnv_flow6_key *key, bool v6) {
-    struct hnv_flow4_key key4 = {
-        .source = v4_of(key->source),
-        .destination = v4_of(key->destination),
-        .source_port = key->source_port,
-        .destination_port = key->destination_port,
-        .place = key->place,
-        .vlan = key->vlan,
-        .protocol = key->protocol,
-        .side = key->side,
-    };
-    struct hnv_flow *older;
-
-    older = v6 ? bpf_map_lookup_elem(&flows6, key) : bpf_map_lookup_elem(&flows4, &key4);
-    if (older && older->started == flow->started && older->domain == flow->domain) {
-        flow->packets = older->packets + (older->recent >> HNV_RECENT_SHIFT);
-        flow->bytes = older->bytes + (older->recent & ((1ULL << HNV_RECENT_SHIFT) - 1));
-    }
-    if (v6)
-        bpf_map_update_elem(&flows6, key, flow, BPF_ANY);
-    else
-        bpf_map_update_elem(&flows4, &key4, flow, BPF_ANY);
 }
 
 /* The conversation that a packet of the frame's is of, by what its answer would have in its headers. */
@@ -151,8 +126,9 @@ static __always_inline struct nf_conn *connection_of(struct __sk_buff *skb, cons
     return bpf_skb_ct_lookup(skb, &tuple, sizeof(tuple.ipv4), options, sizeof(*options));
 }
 
-/* The frame, whose IP packet as the context has sent it is `packet`, leaves as the flow says that is here. */
-__noinline int learn_flow(struct __sk_buff *skb, __u32 domain, struct packet *packet) {
+/* The frame, whose IP packet as the context has sent it is `packet`, leaves as the flow says that is here:
+ * tells whether it is a flow, and completes it. */
+__noinline int complete_flow(struct __sk_buff *skb, __u32 domain, struct packet *packet) {
     struct hnv_fast_domain *policy = bpf_map_lookup_elem(&fast_domains, &domain);
     struct hnv_arrival *arrival = arrival_of(skb);
     struct hnv_learning *here = learning_here();
@@ -186,17 +162,44 @@ __noinline int learn_flow(struct __sk_buff *skb, __u32 domain, struct packet *pa
     if (!is_arrival_of(arrival, domain, &came, packet->v6) || arrival->generation != common_generation() ||
         !compare(flow, arrival, packet, ports))
         return 0;
-    arrival->domain = 0;
     flow->domain = domain;
-    flow->cpu = bpf_get_smp_processor_id();
     flow->refreshed = seconds_now();
     /* Not all of them at once that were learned together. */
     flow->revisit =
         flow->refreshed + policy->revisit_seconds - bpf_get_prandom_u32() % (policy->revisit_seconds / 2 + 1);
     flow->packets = flow->bytes = flow->recent = 0;
-    flow->looked = 0;
-    store(flow, &arrival->key, packet->v6);
+    flow->looked = periods_now();
     return 1;
+}
+
+/* Puts the flow that is here into the table, with what an older one of the same conversation has counted. */
+__noinline int store_flow(struct __sk_buff *skb) {
+    struct hnv_arrival *arrival = arrival_of(skb);
+    struct hnv_learning *here = learning_here();
+    struct hnv_flow_entry *entry;
+    const struct hnv_flow *older;
+    struct hnv_flow *flow;
+
+    if (!here || !arrival)
+        return 0;
+    entry = place_of(&arrival->key, &here->next_entry);
+    if (!entry)
+        return 0;
+    older = &entry->flow;
+    flow = &here->flow;
+    if (entry->key.side && older->started == flow->started && older->domain == flow->domain) {
+        flow->packets = older->packets + (older->recent >> HNV_RECENT_SHIFT);
+        flow->bytes = older->bytes + (older->recent & ((1ULL << HNV_RECENT_SHIFT) - 1));
+    }
+    entry->key = arrival->key;
+    entry->flow = *flow;
+    arrival->domain = 0;
+    return 1;
+}
+
+static __always_inline void learn_flow(struct __sk_buff *skb, __u32 domain, struct packet *packet) {
+    if (complete_flow(skb, domain, packet))
+        store_flow(skb);
 }
 
 /* A packet leaves for the network outside by the NIC; its neighbour is the node's to find. */

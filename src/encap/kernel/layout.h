@@ -370,27 +370,17 @@ enum hnv_flow_side {
     HNV_FLOW_FROM_UPLINK = 2,
 };
 /* What packets have in their headers when they come in; the inner ones where there is a tunnel. */
-struct hnv_flow4_key {
-    __be32 source;
-    __be32 destination;
+struct hnv_flow_key {
     __be16 source_port;
     __be16 destination_port;
     __u32 place; /* VSID; from the uplink the NIC's ifindex */
     __u16 vlan;  /* from the uplink; 0: untagged */
     __u8 protocol;
-    __u8 side; /* enum hnv_flow_side */
-    __u32 pad;
-};
-struct hnv_flow6_key {
-    __u8 source[HNV_ADDRESS_SIZE];
-    __u8 destination[HNV_ADDRESS_SIZE];
-    __be16 source_port;
-    __be16 destination_port;
-    __u32 place;
-    __u16 vlan;
-    __u8 protocol;
-    __u8 side;
-    __u32 pad;
+    __u8 side;               /* enum hnv_flow_side; 0 where there is no flow */
+    __u32 version;           /* of IP: 4 or 6 */
+    __u8 source[4];          /* of IPv4; IPv6 has its addresses, */
+    __u8 destination[4];     /* one behind the other, */
+    __u8 more_addresses[24]; /* in all three */
 };
 enum hnv_flow_flags {
     HNV_FLOW_TO_TUNNEL = 1, /* goes out by NVGRE */
@@ -405,20 +395,19 @@ struct hnv_flow_tunnel {
     __u8 source[HNV_ADDRESS_SIZE];
     __u8 destination[HNV_ADDRESS_SIZE];
 };
-/* What every packet needs comes first: it is in three lines of the processor's cache. */
+/* What every packet needs comes first: with the key it is in three lines of the processor's cache for IPv4.
+ */
 struct hnv_flow {
     __u32 generation; /* of the domain, when it was learned */
     __u32 domain;
-    __u64 connection; /* address of the kernel's struct nf_conn */
-    __u64
-        recent; /* since it was learned: packets in the upper 28 bits, bytes below; counted by `cpu` alone */
+    __u64 recent;                       /* since it was learned: packets in the upper 28 bits, bytes below */
     __u32 looked;                       /* when it was looked at the time last, in ticks of the kernel's */
     __u32 arriving_ifindex;             /* of the NIC that its packets come in by */
     __u8 arriving_mac[HNV_MAC_SIZE];    /* that frames are for then */
     __u16 longest;                      /* packet, bytes from the (inner) IP header on */
     __u8 hops;                          /* taken off TTL or hop limit */
     __u8 flags;                         /* enum hnv_flow_flags */
-    __u16 cpu;                          /* that it was learned on: its packets come in there */
+    __u16 vlan;                         /* of the frame that leaves; 0: untagged */
     __u32 ifindex;                      /* it leaves by */
     __u8 destination_mac[HNV_MAC_SIZE]; /* of the frame that leaves */
     __u8 source_mac[HNV_MAC_SIZE];
@@ -426,17 +415,40 @@ struct hnv_flow {
     __u16 port_sum;     /* and of ports */
     __be16 source_port; /* what they become */
     __be16 destination_port;
-    __u16 vlan; /* of the frame that leaves; 0: untagged */
-    __u16 pad;
+    struct hnv_flow_tunnel tunnel; /* that its packets come by, or go by */
     __u8 source[HNV_ADDRESS_SIZE];
     __u8 destination[HNV_ADDRESS_SIZE];
-    struct hnv_flow_tunnel tunnel; /* that its packets come by, or go by */
-    __u32 revisit;   /* second (CLOCK_MONOTONIC) from which on they go the slow way, to be learned anew */
-    __u32 refreshed; /* second in which connection tracking was told last that it goes on */
+    __u32 revisit;    /* second (CLOCK_MONOTONIC) from which on they go the slow way, to be learned anew */
+    __u64 connection; /* address of the kernel's struct nf_conn */
+    __u32 refreshed;  /* second in which connection tracking was told last that it goes on */
+    __u32 pad;
     __u64
         packets; /* since `started` and before `recent`, beside those that connection tracking has counted */
     __u64 bytes; /* from the (inner) IP header on */
     __u64 started; /* of the conversation, as connection tracking has it: ns since 1970; 0: not known */
+};
+/* Four lines of the processor's cache. */
+struct hnv_flow_entry {
+    struct hnv_flow_key key;
+    struct hnv_flow flow;
+    __u32 slot; /* that leads here, as slots of the CPU are numbered */
+    __u32 pad[5];
+};
+/*
+ * Where the flows are whose keys have one hash, but for a few bits: those, and 1 more than the number of an
+ * entry of the CPU (flow_table.h); 0: none. A slot whose entry names another one is empty, too.
+ */
+#define HNV_FLOW_SLOTS 4
+#define HNV_FLOW_ENTRY_BITS 20
+struct hnv_flow_set {
+    __u32 slots[HNV_FLOW_SLOTS];
+};
+#define HNV_FLOW_KEY_WORDS 6
+struct hnv_flow_table {
+    __u64
+        multipliers[HNV_FLOW_KEY_WORDS]; /* by which a key is hashed: secret, or tenants might choose sets */
+    __u32 sets;                          /* of each CPU; 0: there is no table yet */
+    __u32 entries;                       /* of each CPU */
 };
 #define HNV_RECENT_SHIFT 36
 
@@ -475,17 +487,19 @@ struct hnv_arrival {
     __u32 generation; /* of number 0, before anything was looked up */
     __u32 ifindex;    /* of the NIC */
     __u32 is_v6;
-    struct hnv_flow6_key key; /* of IPv4 with mapped addresses */
-    __u8 mac[HNV_MAC_SIZE];   /* that the frame is for */
-    __u16 longest;            /* packet that is let in, bytes from the (inner) IP header on */
+    __u8 source[HNV_ADDRESS_SIZE];
+    __u8 destination[HNV_ADDRESS_SIZE];
+    struct hnv_flow_key key;
+    __u8 mac[HNV_MAC_SIZE]; /* that the frame is for */
+    __u16 longest;          /* packet that is let in, bytes from the (inner) IP header on */
     __u8 ttl;
     __u8 pad[3];
     struct hnv_flow_tunnel tunnel;
 };
 /* How learning stands on a CPU. */
 struct hnv_learning {
-    __u32 next; /* where the next arrival is noted */
-    __u32 pad;
+    __u32 next;                 /* where the next arrival is noted */
+    __u32 next_entry;           /* of the table of flows, that is looked at next when one is taken */
     struct hnv_arrival arrival; /* the packet that is looked at, when its NIC is */
     struct hnv_flow flow;       /* what is made of it */
 };
@@ -647,16 +661,23 @@ struct {
     __uint(max_entries, 64 * 1024);
 } learned SEC(".maps");
 
-#define HNV_FLOWS(name_, key_)                                                                               \
+/* Those of the first CPU, then those of the next one. To be mapped, so that they begin at a page. */
+#define HNV_OF_CPUS(name_, value_)                                                                           \
     struct {                                                                                                 \
-        __uint(type, BPF_MAP_TYPE_LRU_HASH);                                                                 \
-        __uint(max_entries, 4096);                                                                           \
-        __type(key, struct key_);                                                                            \
-        __type(value, struct hnv_flow);                                                                      \
+        __uint(type, BPF_MAP_TYPE_ARRAY);                                                                    \
+        __uint(map_flags, BPF_F_MMAPABLE);                                                                   \
+        __uint(max_entries, 1024);                                                                           \
+        __type(key, __u32);                                                                                  \
+        __type(value, struct value_);                                                                        \
     } name_ SEC(".maps")
-
-HNV_FLOWS(flows4, hnv_flow4_key);
-HNV_FLOWS(flows6, hnv_flow6_key);
+HNV_OF_CPUS(flows, hnv_flow_entry);
+HNV_OF_CPUS(flow_sets, hnv_flow_set);
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct hnv_flow_table);
+} flow_table SEC(".maps");
 HNV_HASH(fast_links, hnv_interface_key, hnv_fast_link);
 
 struct {

@@ -1,0 +1,75 @@
+/**
+ * The table of established flows, as user space sees it (kernel/flow_table.h): what leads to the flows of each CPU is in the maps
+ * `flow_table` and `flow_sets`, and they themselves are in the map `flows`.
+ */
+import { randomBytes } from 'node:crypto';
+import { type BpfMap, possibleCpus } from '../linux/bpf-map.ts';
+import {
+  decodeFlowEntry,
+  decodeFlowSet,
+  decodeFlowTable,
+  encodeFlowKey,
+  encodeFlowTable,
+  type Flow,
+  flowKeySize,
+  flowSetSize,
+  flowTableSize,
+} from './layout.generated.ts';
+
+type Maps = (name: 'flows' | 'flow_sets' | 'flow_table') => BpfMap;
+
+/** HNV_FLOW_ENTRY_BITS: of a slot, what leads to an entry. */
+const ENTRY_MASK = 2 ** 20 - 1;
+const SLOT_BYTES = 4;
+/** As many slots as entries twice over, so that few sets are full. */
+const SLOTS_PER_ENTRY = 2;
+const WORD_BYTES = 8;
+
+const numberKey = (number: number): Uint8Array => {
+  const key = Buffer.alloc(4);
+  key.writeUInt32LE(number);
+  return key;
+};
+const ONLY = numberKey(0);
+
+/** Of each CPU, when all of them together shall have so many flows. */
+export function entriesOfCpu(flows: number): number {
+  return Math.ceil(flows / possibleCpus());
+}
+
+/** Of each CPU, with them. */
+export function setsOfCpu(flows: number): number {
+  return Math.ceil((entriesOfCpu(flows) * SLOTS_PER_ENTRY) / (flowSetSize / SLOT_BYTES));
+}
+
+/** Makes it a table for so many flows, unless it is one. */
+export function layFlowTable(table: BpfMap, flows: number): void {
+  if (decodeFlowTable(table.lookup(ONLY) ?? new Uint8Array(flowTableSize)).sets > 0) return;
+  const multipliers = BigUint64Array.from(
+    { length: flowKeySize / WORD_BYTES },
+    // Odd ones lose nothing of a word.
+    () => randomBytes(WORD_BYTES).readBigUInt64LE() | 1n,
+  );
+  const [sets, entries] = [setsOfCpu(flows), entriesOfCpu(flows)];
+  table.update(ONLY, encodeFlowTable({ multipliers, sets, entries }));
+}
+
+/** What flows have the key on any CPU. At most two system calls for each of them, and one more. */
+export function flowsOf(map: Maps, key: Uint8Array): Flow[] {
+  const table = decodeFlowTable(map('flow_table').lookup(ONLY) ?? new Uint8Array(flowTableSize));
+  const words = new BigUint64Array(Uint8Array.from(key).buffer);
+  const sum = words.reduce((so, word, at) => so + word * (table.multipliers[at] ?? 0n), 0n);
+  const hash = BigInt.asUintN(64, sum);
+  const set = Number(((hash >> 32n) * BigInt(table.sets)) >> 32n);
+  const bits = Number(hash & 0xffff_ffffn & ~BigInt(ENTRY_MASK));
+  return Array.from({ length: possibleCpus() }, (_, cpu) => {
+    const slots = map('flow_sets').lookup(numberKey(cpu * table.sets + set));
+    if (slots === undefined) return [];
+    const slot = decodeFlowSet(slots).slots.find((each) => each !== 0 && each - (each & ENTRY_MASK) === bits);
+    if (slot === undefined) return [];
+    const bytes = map('flows').lookup(numberKey(cpu * table.entries + (slot & ENTRY_MASK) - 1));
+    if (bytes === undefined) return [];
+    const entry = decodeFlowEntry(bytes);
+    return Buffer.compare(encodeFlowKey(entry.key), key) === 0 ? [entry.flow] : [];
+  }).flat();
+}
