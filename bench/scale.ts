@@ -2,9 +2,9 @@
  * Growth: what a packet costs with one tenant, a thousand and ten thousand, whose lookup records are up to a million, and 100,000
  * flows each time. One gateway for each size, side by side and in turns. Half an hour perhaps, and gigabytes.
  */
-import { statsSize } from '../src/encap/layout.generated.ts';
-import { BpfMap, possibleCpus } from '../src/linux/bpf-map.ts';
-import { generationDirectory } from '../test/lab/data-plane-maps.ts';
+import { trafficSize } from '../src/encap/layout.generated.ts';
+import { possibleCpus } from '../src/linux/bpf-map.ts';
+import { openMap } from '../test/lab/data-plane-maps.ts';
 import type { Fabric } from '../test/lab/fabric.ts';
 import { GatewayNode, PROVIDER_NIC, UPLINK_NIC } from '../test/lab/gateway-node.ts';
 import { until } from '../test/lab/until.ts';
@@ -49,9 +49,9 @@ const MOST_ROUNDS = 64;
 /** Of the packets, when it is over. */
 const WARM_SHARE = 0.98;
 const READY_MS = 1_800_000;
-/** Of struct hnv_stats: where `fast_packets` is, and how long it is, in words. */
+/** Of struct hnv_traffic: where `fast_packets` is, and how long it is, in words. */
 const FAST_PACKETS_AT = 4;
-const STATS_WORDS = statsSize / 8;
+const TRAFFIC_WORDS = trafficSize / 8;
 
 type FastPath = NonNullable<RatePath['fast']>;
 interface Contender {
@@ -160,14 +160,13 @@ async function buildPath(
 
 /** Of all domains together, from where the data plane counts: the API would have to be asked for each of them. */
 function fastPacketsOf({ instance, namespace }: GatewayNode): FastPath['packets'] {
-  const map = BpfMap.openPinned(`${generationDirectory(instance)}/maps/stats`);
-  if (map === undefined) throw new Error(`${instance} has no counters`);
+  const map = openMap(instance, 'traffic');
   namespace.lab.onClose(() => map.close());
   return () => {
     let sum = 0;
     for (const [, value] of map.entries()) {
       const words = new BigUint64Array(value.buffer, value.byteOffset, value.length / 8);
-      for (let at = FAST_PACKETS_AT; at < words.length; at += STATS_WORDS) sum += Number(words[at]);
+      for (let at = FAST_PACKETS_AT; at < words.length; at += TRAFFIC_WORDS) sum += Number(words[at]);
     }
     return Promise.resolve(sum);
   };

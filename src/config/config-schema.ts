@@ -140,7 +140,7 @@ export const ConfigSchema = Type.Object(
         fastFlows: count(
           1_048_575,
           131_072,
-          'directions of conversations on the fast path at a time, 264 bytes each; every CPU has the same share of them',
+          'directions of conversations on the fast path at a time, 272 bytes each; every CPU has the same share of them',
         ),
       },
       { ...optionalSection, description: 'how much this node takes' },

@@ -93,7 +93,9 @@ function mapSizes(capacity: Capacity): Record<string, number> {
     fast_links: NODE_INTERFACES,
     fast_domains: domains + 1,
     spread_cpus: possibleCpus(),
-    stats: domains + 1, // handles begin at 1; 0 counts what no domain can be charged with
+    // Handles begin at 1; 0 counts what no domain can be charged with.
+    traffic: domains + 1,
+    drops: domains + 1,
   };
 }
 

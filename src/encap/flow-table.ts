@@ -20,9 +20,11 @@ type Maps = (name: 'flows' | 'flow_sets' | 'flow_table') => BpfMap;
 
 /** HNV_FLOW_ENTRY_BITS: of a slot, what leads to an entry. */
 const ENTRY_MASK = 2 ** 20 - 1;
+/** As in kernel/flow_table.h. */
+const MIXER = 0x9e37_79b9_7f4a_7c15n;
 const SLOT_BYTES = 4;
-/** As many slots as entries twice over, so that few sets are full. */
-const SLOTS_PER_ENTRY = 2;
+/** So many that few sets are full when all entries are taken: one in 250. */
+const SLOTS_PER_ENTRY = 4;
 const WORD_BYTES = 8;
 
 const numberKey = (number: number): Uint8Array => {
@@ -58,8 +60,9 @@ export function layFlowTable(table: BpfMap, flows: number): void {
 export function flowsOf(map: Maps, key: Uint8Array): Flow[] {
   const table = decodeFlowTable(map('flow_table').lookup(ONLY) ?? new Uint8Array(flowTableSize));
   const words = new BigUint64Array(Uint8Array.from(key).buffer);
-  const sum = words.reduce((so, word, at) => so + word * (table.multipliers[at] ?? 0n), 0n);
-  const hash = BigInt.asUintN(64, sum);
+  const products = words.reduce((sum, word, at) => sum + word * (table.multipliers[at] ?? 0n), 0n);
+  const sum = BigInt.asUintN(64, products);
+  const hash = BigInt.asUintN(64, (sum ^ (sum >> 32n)) * MIXER);
   const set = Number(((hash >> 32n) * BigInt(table.sets)) >> 32n);
   const bits = Number(hash & 0xffff_ffffn & ~BigInt(ENTRY_MASK));
   return Array.from({ length: possibleCpus() }, (_, cpu) => {

@@ -10,7 +10,7 @@ function sized<T extends { readonly length: number }>(list: T, length: number): 
 }
 
 /** Changes whenever a map, its key or its value does. */
-export const layoutVersion = '1d2514e5';
+export const layoutVersion = '021803d6';
 
 /** The maps by name, with the types of their keys and values. */
 export const maps = {
@@ -43,7 +43,8 @@ export const maps = {
   forwarded: { key: 'RouteKey', value: 'Forwarded' },
   sorter: { key: 'unsigned int', value: 'Sorter' },
   fragmented: { key: 'FragmentedKey', value: 'External' },
-  stats: { key: 'unsigned int', value: 'Stats' },
+  traffic: { key: 'unsigned int', value: 'Traffic' },
+  drops: { key: 'unsigned int', value: 'Drops' },
   drop_scratch: { key: 'unsigned int', value: 'DropSample' },
   drop_samples: {},
   learned: {},
@@ -1175,8 +1176,8 @@ export function decodeFragmentedKey(bytes: Uint8Array): FragmentedKey {
   };
 }
 
-/** struct hnv_stats */
-export interface Stats {
+/** struct hnv_traffic */
+export interface Traffic {
   decapPackets: bigint;
   decapBytes: bigint;
   encapPackets: bigint;
@@ -1185,13 +1186,10 @@ export interface Stats {
   localPackets: bigint;
   localBytes: bigint;
   replicatedPackets: bigint;
-  lastSampleNs: bigint;
-  lastErrorNs: bigint;
-  drops: BigUint64Array;
 }
-export const statsSize = 544;
-export function encodeStats(value: Stats): Uint8Array {
-  const bytes = new Uint8Array(statsSize);
+export const trafficSize = 64;
+export function encodeTraffic(value: Traffic): Uint8Array {
+  const bytes = new Uint8Array(trafficSize);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   view.setBigUint64(0, value.decapPackets, true);
   view.setBigUint64(8, value.decapBytes, true);
@@ -1201,13 +1199,10 @@ export function encodeStats(value: Stats): Uint8Array {
   view.setBigUint64(40, value.localPackets, true);
   view.setBigUint64(48, value.localBytes, true);
   view.setBigUint64(56, value.replicatedPackets, true);
-  view.setBigUint64(64, value.lastSampleNs, true);
-  view.setBigUint64(72, value.lastErrorNs, true);
-  sized(value.drops, 58).forEach((word, i) => view.setBigUint64(80 + i * 8, word, true));
   return bytes;
 }
-export function decodeStats(bytes: Uint8Array): Stats {
-  sized(bytes, statsSize);
+export function decodeTraffic(bytes: Uint8Array): Traffic {
+  sized(bytes, trafficSize);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return {
     decapPackets: view.getBigUint64(0, true),
@@ -1218,9 +1213,31 @@ export function decodeStats(bytes: Uint8Array): Stats {
     localPackets: view.getBigUint64(40, true),
     localBytes: view.getBigUint64(48, true),
     replicatedPackets: view.getBigUint64(56, true),
-    lastSampleNs: view.getBigUint64(64, true),
-    lastErrorNs: view.getBigUint64(72, true),
-    drops: BigUint64Array.from({ length: 58 }, (_, i) => view.getBigUint64(80 + i * 8, true)),
+  };
+}
+
+/** struct hnv_drops */
+export interface Drops {
+  lastSampleNs: bigint;
+  lastErrorNs: bigint;
+  packets: BigUint64Array;
+}
+export const dropsSize = 480;
+export function encodeDrops(value: Drops): Uint8Array {
+  const bytes = new Uint8Array(dropsSize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  view.setBigUint64(0, value.lastSampleNs, true);
+  view.setBigUint64(8, value.lastErrorNs, true);
+  sized(value.packets, 58).forEach((word, i) => view.setBigUint64(16 + i * 8, word, true));
+  return bytes;
+}
+export function decodeDrops(bytes: Uint8Array): Drops {
+  sized(bytes, dropsSize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return {
+    lastSampleNs: view.getBigUint64(0, true),
+    lastErrorNs: view.getBigUint64(8, true),
+    packets: BigUint64Array.from({ length: 58 }, (_, i) => view.getBigUint64(16 + i * 8, true)),
   };
 }
 

@@ -1,7 +1,7 @@
 /** Counters and drops of each routing domain, as the data plane has them: per CPU in the kernel, summed here. */
 import type { BpfMap } from '../linux/bpf-map.ts';
 import { dropReasons } from './drop-reasons.ts';
-import { decodeStats, type Stats, statsSize } from './layout.generated.ts';
+import { decodeDrops, decodeTraffic, dropsSize, trafficSize } from './layout.generated.ts';
 
 export interface DomainStats {
   decapsulated: { packets: number; bytes: number };
@@ -16,32 +16,51 @@ export interface DomainStats {
   drops: Record<string, number>;
 }
 
-/** One record with the sums of all CPUs. Machines have many of them, and most counters are 0. */
-function sumOf(perCpu: Uint8Array): Stats {
-  const words = new BigUint64Array(perCpu.buffer, perCpu.byteOffset, perCpu.length / 8);
-  const sums = new BigUint64Array(statsSize / 8);
-  words.forEach((word, at) => {
-    if (word !== 0n) sums[at % sums.length] = (sums[at % sums.length] ?? 0n) + word;
-  });
-  return decodeStats(new Uint8Array(sums.buffer));
+/** Sums over all CPUs, of the words of `size` bytes that each of them has. Machines have many of them, and most counters are 0. */
+function sumOf(perCpu: Uint8Array | undefined, size: number): Uint8Array {
+  const sums = new BigUint64Array(size / 8);
+  if (perCpu !== undefined)
+    new BigUint64Array(perCpu.buffer, perCpu.byteOffset, perCpu.length / 8).forEach((word, at) => {
+      if (word !== 0n) sums[at % sums.length] = (sums[at % sums.length] ?? 0n) + word;
+    });
+  return new Uint8Array(sums.buffer);
 }
 
-/** Stats of one domain handle; 0 is the domain of what nobody can be charged with. */
-export function readStats(map: BpfMap, domain: number): DomainStats {
+/** Maps whose key is a domain's handle. */
+const MAPS = ['traffic', 'drops'] as const;
+export type StatsMaps = (name: (typeof MAPS)[number]) => BpfMap;
+
+const keyOf = (domain: number): Uint8Array => {
   const key = Buffer.alloc(4);
   key.writeUInt32LE(domain);
-  const stats = sumOf(map.lookup(key) ?? new Uint8Array());
+  return key;
+};
+
+/** Stats of one domain handle; 0 is the domain of what nobody can be charged with. */
+export function readStats(map: StatsMaps, domain: number): DomainStats {
+  const key = keyOf(domain);
+  const traffic = decodeTraffic(sumOf(map('traffic').lookup(key), trafficSize));
+  const { packets } = decodeDrops(sumOf(map('drops').lookup(key), dropsSize));
   const drops: Record<string, number> = {};
   for (const { number, name } of dropReasons) {
-    const count = Number(stats.drops[number] ?? 0n);
+    const count = Number(packets[number] ?? 0n);
     if (count > 0) drops[name] = count;
   }
   return {
-    decapsulated: { packets: Number(stats.decapPackets), bytes: Number(stats.decapBytes) },
-    encapsulated: { packets: Number(stats.encapPackets), bytes: Number(stats.encapBytes) },
-    fast: { packets: Number(stats.fastPackets) },
-    local: { packets: Number(stats.localPackets), bytes: Number(stats.localBytes) },
-    replicated: Number(stats.replicatedPackets),
+    decapsulated: { packets: Number(traffic.decapPackets), bytes: Number(traffic.decapBytes) },
+    encapsulated: { packets: Number(traffic.encapPackets), bytes: Number(traffic.encapBytes) },
+    fast: { packets: Number(traffic.fastPackets) },
+    local: { packets: Number(traffic.localPackets), bytes: Number(traffic.localBytes) },
+    replicated: Number(traffic.replicatedPackets),
     drops,
   };
+}
+
+/** Sets all of the domain's to zero. */
+export function clearStats(map: StatsMaps, domain: number): void {
+  const key = keyOf(domain);
+  for (const name of MAPS) {
+    const count = map(name).lookup(key);
+    if (count !== undefined) map(name).update(key, new Uint8Array(count.length));
+  }
 }

@@ -29,6 +29,7 @@ import {
   encodeMacKey,
   encodeSharedAddress,
 } from './layout.generated.ts';
+import { clearStats } from './stats.ts';
 
 /** Whose an entry is: in the key where keys are a domain's own, in the value where domains share the key space. */
 const ownerOf: Record<DomainMap, (key: Uint8Array, value: Uint8Array) => number> = {
@@ -172,11 +173,7 @@ export class DomainTables {
   remove(domain: number): void {
     this.apply(domain, emptyEntries());
     this.#present.delete(domain);
-    const stats = this.#map('stats');
-    const key = Buffer.alloc(4);
-    key.writeUInt32LE(domain);
-    const count = stats.lookup(key);
-    if (count !== undefined) stats.update(key, new Uint8Array(count.length));
+    clearStats(this.#map, domain);
   }
 
   #entriesOf(domain: number): DomainEntries {

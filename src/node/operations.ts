@@ -214,7 +214,7 @@ export function nodeOperations(from: OperationsSources): Operations {
         routingDomains: sequencer.counts(),
         warnings: [from.apiWarning() ?? [], links.warnings(), role.warnings(), drift.warnings()].flat(),
         features: from.features.map(({ name, present, note }) => ({ name, present, note })),
-        unattributedDrops: readStats(core.map('stats'), 0).drops,
+        unattributedDrops: readStats((name) => core.map(name), 0).drops,
         recentDrops: drops.recent().map((sample) => dropSample(sample, rdids)),
         started: since,
         uptimeSeconds: Math.floor((Date.now() - from.started.getTime()) / 1000),
@@ -238,7 +238,7 @@ export function nodeOperations(from: OperationsSources): Operations {
     domainCounters(rdid: string): DomainCounters {
       const handle = store.state.domains.get(rdid)?.handle;
       if (handle === undefined) throw new Error(`no such domain: ${rdid}`);
-      return readStats(core.map('stats'), handle);
+      return readStats((name) => core.map(name), handle);
     },
     async settled(key, revision, timeoutMs): Promise<ResourceStatus> {
       await settle([{ key, revision }], revision, timeoutMs);

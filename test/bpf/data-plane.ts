@@ -23,7 +23,7 @@ import {
   encodeVlan,
   encodeVlanKey,
 } from '../../src/encap/layout.generated.ts';
-import { type DomainStats, readStats } from '../../src/encap/stats.ts';
+import { clearStats, type DomainStats, readStats } from '../../src/encap/stats.ts';
 import { DomainTables } from '../../src/encap/tables.ts';
 import type { BpfMap } from '../../src/linux/bpf-map.ts';
 import { BpfObject, type BpfProgram } from '../../src/linux/bpf-object.ts';
@@ -235,7 +235,7 @@ export class DataPlane {
   }
 
   stats(domain: number): DomainStats {
-    return readStats(this.map('stats'), domain);
+    return readStats((name) => this.map(name), domain);
   }
 
   /** Puts a frame through the program of the place. Throws when the accounts do not fit the verdict. */
@@ -262,12 +262,7 @@ export class DataPlane {
 
   /** Zeroes the counters, and with them when the last ICMP error was sent: the next one is not held back. */
   forgetErrors(): void {
-    const key = Buffer.alloc(4);
-    for (const { handle } of Object.values(domains)) {
-      key.writeUInt32LE(handle);
-      const stats = this.map('stats').lookup(key);
-      if (stats !== undefined) this.map('stats').update(key, new Uint8Array(stats.length));
-    }
+    for (const { handle } of Object.values(domains)) clearStats((name) => this.map(name), handle);
   }
 
   #fill(): void {

@@ -231,13 +231,14 @@ t.test(
     t.same(content(dataPlane), { ...contentOf(entries), ...derivedOf(entries) });
     t.same(dataPlane.tables.domains(), [fabrikam.handle]);
     const key = Buffer.from([contoso.handle, 0, 0, 0]);
-    t.ok(
-      dataPlane
-        .map('stats')
-        .lookup(key)
-        ?.every((byte) => byte === 0),
-      'every byte of its counters, on every CPU',
-    );
+    for (const name of ['traffic', 'drops'])
+      t.ok(
+        dataPlane
+          .map(name)
+          .lookup(key)
+          ?.every((byte) => byte === 0),
+        'every byte of its counters, on every CPU',
+      );
     t.same(dataPlane.run('provider', frame).drop, { reason: 'vsid-unknown', domain: 0 });
 
     dataPlane.tables.remove(fabrikam.handle);

@@ -78,7 +78,7 @@ function setUp(t: Parameters<typeof DataPlane.open>[0]) {
       ),
     };
   };
-  const counts = () => dataPlane.map('stats');
+  const counts = () => ['traffic', 'drops'].map((name) => dataPlane.map(name));
   const key = Buffer.alloc(4);
   key.writeUInt32LE(contoso.handle);
   /** Which of the domains the maps have, by what only one of them has. */
@@ -101,11 +101,10 @@ function setUp(t: Parameters<typeof DataPlane.open>[0]) {
     told: () => fast.splice(0),
     generation: () =>
       decodeFastDomain(dataPlane.map('fast_domains').lookup(key) ?? new Uint8Array()).generation,
-    counted: () =>
-      counts()
-        .lookup(key)
-        ?.some((byte) => byte !== 0),
-    count: () => counts().update(key, new Uint8Array(counts().lookup(key)?.length ?? 0).fill(1)),
+    counted: () => counts().some((map) => map.lookup(key)?.some((byte) => byte !== 0)),
+    count: () => {
+      for (const map of counts()) map.update(key, new Uint8Array(map.lookup(key)?.length ?? 0).fill(1));
+    },
   };
 }
 

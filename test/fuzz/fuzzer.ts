@@ -141,7 +141,7 @@ export class Fuzzer {
     this.#mutator = new Mutator(new Random(seed), inVlans ? Object.values(VLANS) : []);
     this.#dataPlane = DataPlane.open(t, inVlans);
     this.#swallowCopies(t);
-    this.#tally = new Tally(this.#dataPlane.map('stats'), DOMAINS);
+    this.#tally = new Tally((name) => this.#dataPlane.map(name), DOMAINS);
     const prepare = compileFixture(t, 'encap-prepare');
     for (const place of PLACES) {
       const program = this.#dataPlane.object.program(`hnv_${place}`);

@@ -5,7 +5,7 @@ import { pinDirectory } from './gateway-remains.ts';
 
 /** Maps that count, sample or scribble while packets pass, ring buffers among them, which cannot be read. */
 const CHANGED_BY_TRAFFIC = [
-  ...['stats', 'drop_scratch', 'drop_samples', 'quote_scratch'],
+  ...['traffic', 'drops', 'drop_scratch', 'drop_samples', 'quote_scratch'],
   ...['learned', 'learned_scratch', 'sightings', 'fragmented'],
   // Of the fast path: flows, how they come about, generations, which only ever grow, and routes that were asked for.
   ...['flows', 'flow_sets', 'flow_table', 'arrivals', 'seen', 'learning', 'fast_domains', 'next_hops'],
@@ -16,6 +16,13 @@ export function generationDirectory(instance: string): string {
   const generations = readdirSync(pinDirectory(instance));
   if (generations.length !== 1) throw new Error(`${instance} has ${generations.length} generations`);
   return `${pinDirectory(instance)}/${generations[0]}`;
+}
+
+/** A map of the one generation of a node, which the caller closes. */
+export function openMap(instance: string, name: string): BpfMap {
+  const map = BpfMap.openPinned(`${generationDirectory(instance)}/maps/${name}`);
+  if (map === undefined) throw new Error(`${instance} has no map ${name}`);
+  return map;
 }
 
 /** Entries as `key value` in hexadecimal, sorted, of all maps that traffic leaves alone; of all generations. */

@@ -3,11 +3,11 @@
  * the gateway's kernel knows them, so that it asks nobody. Several of them have all in common that is ever on a wire.
  */
 import { writeFileSync } from 'node:fs';
-import { type DomainStats, readStats } from '../../src/encap/stats.ts';
+import { type DomainStats, readStats, type StatsMaps } from '../../src/encap/stats.ts';
 import { contextNames } from '../../src/gateway/names.ts';
-import { BpfMap, possibleCpus } from '../../src/linux/bpf-map.ts';
+import { possibleCpus } from '../../src/linux/bpf-map.ts';
 import { inNetns } from '../../src/linux/netns.ts';
-import { generationDirectory } from './data-plane-maps.ts';
+import { openMap } from './data-plane-maps.ts';
 import { UPLINK_NIC } from './gateway-node.ts';
 import type { Namespace } from './namespace.ts';
 import { NodeProcess, PROVIDER_NIC } from './node-process.ts';
@@ -45,7 +45,7 @@ const ENTRIES = 96;
 export class WiredGateway extends NodeProcess {
   readonly mode: FastMode;
   readonly ends: Readonly<Record<WireName, WireEnd>>;
-  #stats: BpfMap | undefined;
+  #maps: StatsMaps | undefined;
 
   private constructor(namespace: Namespace, mode: FastMode, ends: Record<WireName, WireEnd>) {
     super('gateway', namespace, Object.values(NICS.provider.addresses));
@@ -92,15 +92,18 @@ export class WiredGateway extends NodeProcess {
 
   override async start(): Promise<void> {
     await super.start();
-    const stats = BpfMap.openPinned(`${generationDirectory(this.instance)}/maps/stats`);
-    this.namespace.lab.onClose(() => stats?.close());
-    this.#stats = stats;
+    const { instance, namespace } = this;
+    const maps = { traffic: openMap(instance, 'traffic'), drops: openMap(instance, 'drops') };
+    namespace.lab.onClose(() => {
+      for (const map of Object.values(maps)) map.close();
+    });
+    this.#maps = (name) => maps[name];
   }
 
   /** Counters of a domain by its number in the data plane; 0: of what no domain is charged with. */
   statsOf(domain: number): DomainStats {
-    if (this.#stats === undefined) throw new Error('the gateway was not started');
-    return readStats(this.#stats, domain);
+    if (this.#maps === undefined) throw new Error('the gateway was not started');
+    return readStats(this.#maps, domain);
   }
 
   /**

@@ -4,7 +4,12 @@
  */
 import { availableParallelism } from 'node:os';
 import t from 'tap';
-import { decodeSpread, decodeSpreadCpu, decodeStats, statsSize } from '../../src/encap/layout.generated.ts';
+import {
+  decodeSpread,
+  decodeSpreadCpu,
+  decodeTraffic,
+  trafficSize,
+} from '../../src/encap/layout.generated.ts';
 import { BpfMap } from '../../src/linux/bpf-map.ts';
 import { BpfProgram } from '../../src/linux/bpf-program.ts';
 import { ipJson } from '../../src/linux/iproute2.ts';
@@ -72,9 +77,9 @@ t.test(
     /** Packets that came out of tunnels, by CPU. */
     const decapsulated = (): number[] => {
       const counts: number[] = [];
-      for (const [, values] of entries('stats'))
-        for (let cpu = 0; cpu * statsSize < values.length; cpu++) {
-          const { decapPackets } = decodeStats(values.subarray(cpu * statsSize, (cpu + 1) * statsSize));
+      for (const [, values] of entries('traffic'))
+        for (let cpu = 0; cpu * trafficSize < values.length; cpu++) {
+          const { decapPackets } = decodeTraffic(values.subarray(cpu * trafficSize, (cpu + 1) * trafficSize));
           counts[cpu] = (counts[cpu] ?? 0) + Number(decapPackets);
         }
       return counts;

@@ -157,7 +157,7 @@ const arrival = (name: DomainName, family: Family): Promise<string[]> =>
     const found = receiver(name, family).take();
     return found.length > 0 && found;
   });
-const drops = (reason: string): number => readStats(core.map('stats'), 0).drops[reason] ?? 0;
+const drops = (reason: string): number => readStats((name) => core.map(name), 0).drops[reason] ?? 0;
 /** Each fragment is dropped under that reason. */
 async function dropped(
   t: Pick<typeof import('tap').t, 'same'>,

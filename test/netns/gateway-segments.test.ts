@@ -150,7 +150,7 @@ async function transfers(server: Namespace, address: string, client: Namespace):
 /** Why anything was dropped, but for asking for routers, which kernels do that are no routers. */
 function losses(): string[] {
   return names.flatMap((name) =>
-    Object.entries(readStats(core.map('stats'), domains[name].handle).drops)
+    Object.entries(readStats((name) => core.map(name), domains[name].handle).drops)
       .filter(([reason, count]) => count > 0 && reason !== 'segment-router-message')
       .map(([reason, count]) => `${name}: ${count} ${reason}`),
   );

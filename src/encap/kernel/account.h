@@ -11,8 +11,12 @@
 #define SAMPLE_BYTES 128               /* a power of two, no more than the sample's head has room for */
 #define SAMPLE_INTERVAL_NS 10000000ULL /* at most 100 samples a second for each domain and CPU */
 
-static __always_inline struct hnv_stats *stats_of(__u32 domain) {
-    return bpf_map_lookup_elem(&stats, &domain);
+static __always_inline struct hnv_traffic *traffic_of(__u32 domain) {
+    return bpf_map_lookup_elem(&traffic, &domain);
+}
+
+static __always_inline struct hnv_drops *drops_of(__u32 domain) {
+    return bpf_map_lookup_elem(&drops, &domain);
 }
 
 /* A super-packet counts as the packets that it stands for; its bytes are counted as they are, headers once.
@@ -42,11 +46,11 @@ static __always_inline void sample_drop(struct __sk_buff *skb, __u32 domain, enu
 }
 
 __noinline int drop(struct __sk_buff *skb, __u32 domain, enum hnv_drop_reason reason) {
-    struct hnv_stats *count = stats_of(domain);
+    struct hnv_drops *count = drops_of(domain);
     __u64 now;
 
     if (count && reason < HNV_DROP_REASONS) {
-        count->drops[reason]++;
+        count->packets[reason]++;
         now = bpf_ktime_get_ns();
         if (now - count->last_sample_ns >= SAMPLE_INTERVAL_NS) {
             count->last_sample_ns = now;

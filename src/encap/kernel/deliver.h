@@ -24,15 +24,16 @@ struct copying {
     struct hnv_members *members;
     __u8 at[HNV_ADDRESS_SIZE]; /* only to ports that live there; zero: to all */
     __u32 ifindex;             /* not to this one; where copies for the provider network come back */
-    struct hnv_stats *count;   /* counted there at once: a count of its own would be a new state for the
+    struct hnv_traffic *count; /* counted there at once: a count of its own would be a new state for the
                                   verifier each round */
+    struct hnv_drops *failed;
 };
 
 static __always_inline long count_copy(struct copying *copying, long error) {
-    if (!copying->count)
+    if (!copying->count || !copying->failed)
         return 1;
     if (error)
-        copying->count->drops[HNV_DROP_REPLICATION_FAILED]++;
+        copying->failed->packets[HNV_DROP_REPLICATION_FAILED]++;
     else
         copying->count->replicated_packets++;
     return 0;
@@ -59,8 +60,8 @@ static __always_inline struct hnv_members *members_of(__u32 vsid) {
 }
 
 /* How many copies there were, those that failed included: zero when there was nobody to get one. */
-static __always_inline __u64 copies_made(const struct hnv_stats *count) {
-    return count->replicated_packets + count->drops[HNV_DROP_REPLICATION_FAILED];
+static __always_inline __u64 copies_made(const struct copying *copying) {
+    return copying->count->replicated_packets + copying->failed->packets[HNV_DROP_REPLICATION_FAILED];
 }
 
 #endif

@@ -80,7 +80,7 @@ static __always_inline bool may_complain(struct __sk_buff *skb, const struct pac
 }
 
 static __always_inline bool may_send_error(__u32 domain) {
-    struct hnv_stats *count = stats_of(domain);
+    struct hnv_drops *count = drops_of(domain);
     __u64 now = bpf_ktime_get_ns();
 
     if (!count || now - count->last_error_ns < ERROR_INTERVAL_NS)

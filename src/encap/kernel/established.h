@@ -332,7 +332,7 @@ static __always_inline bool keep(struct nf_conn *found, struct hnv_flow *flow,
 
 /* As the slow path and connection tracking count: what is behind the packet's end goes with the tunnel. */
 static __always_inline void count_fast(struct hnv_flow *flow, const struct candidate *packet, __u32 packets) {
-    struct hnv_stats *count = stats_of(flow->domain);
+    struct hnv_traffic *count = traffic_of(flow->domain);
 
     flow->recent += (__u64)packets << HNV_RECENT_SHIFT | packet->length;
     if (!count)

@@ -11,7 +11,7 @@
 #include "outer.h"
 
 /* So many slow packets of a direction first: short conversations do not pay. */
-#define LEARN_AFTER 8
+#define LEARN_AFTER 6
 #define NOT_FAST (-2) /* no action of TC */
 #define NOTED 0xa800  /* in tc_index, above the number of the arrival */
 
@@ -44,7 +44,7 @@ static __always_inline bool is_due(__u32 hash) {
         return false;
     value = *count;
     if ((value ^ mine) >> 16) {
-        if (!(value & 0xffff) || !(bpf_get_prandom_u32() & 7))
+        if (!(value & 0xffff) || !(bpf_get_prandom_u32() & 31))
             *count = mine | 1;
         return false;
     }

@@ -11,9 +11,10 @@
 #include "packet.h"
 
 #define ENTRY_MASK ((1U << HNV_FLOW_ENTRY_BITS) - 1)
-#define TICKS_SHIFT 5 /* time is looked at every 32 ticks */
-#define RESTED 2      /* such periods without a packet, after which another flow may have the entry */
-#define LOOKS 8       /* at entries that are still busy */
+#define MIXER 0x9e3779b97f4a7c15ULL /* 2^64 over the golden ratio */
+#define TICKS_SHIFT 5               /* time is looked at every 32 ticks */
+#define RESTED 2 /* such periods without a packet, after which another flow may have the entry */
+#define LOOKS 8  /* at entries that are still busy */
 
 _Static_assert(sizeof(struct hnv_flow_key) == HNV_FLOW_KEY_WORDS * sizeof(__u64), "whole words");
 _Static_assert(sizeof(struct hnv_flow_entry) == 256, "whole lines of cache");
@@ -35,7 +36,7 @@ static __always_inline const struct hnv_flow_table *flow_table_here(void) {
     return bpf_map_lookup_elem(&flow_table, &zero);
 }
 
-/* Multilinear, of which the upper bits are good: those that lead to the set, and then those of the slot. */
+/* Multilinear, and mixed once, for keys are in rows: the upper bits lead to the set, the next to the slot. */
 static __always_inline __u64 hash_words(const struct hnv_flow_table *table, const struct flow_words *words,
                                         const bool v6) {
     const __u64 *by = table->multipliers, *addresses = words->addresses;
@@ -43,7 +44,7 @@ static __always_inline __u64 hash_words(const struct hnv_flow_table *table, cons
 
     if (v6)
         hash += addresses[1] * by[3] + addresses[2] * by[4] + addresses[3] * by[5];
-    return hash;
+    return (hash ^ hash >> 32) * MIXER;
 }
 static __always_inline __u32 set_number(const struct hnv_flow_table *table, __u64 hash) {
     return (hash >> 32) * table->sets >> 32;
@@ -150,8 +151,8 @@ static __noinline __u32 choose_slot(const struct hnv_flow_table *table, const st
 }
 
 /*
- * The entry of the key, or one that it gets, without a key; NULL when others are busy. Two flows of a set never have the
- * same bits. `next` is the entry that is looked at first when one has to be taken.
+ * The entry of the key, or one that it gets, without a key; NULL when others are busy. Two flows of a set
+ * never have the same bits. `next` is the entry that is looked at first when one has to be taken.
  */
 static __always_inline struct hnv_flow_entry *place_of(const struct hnv_flow_key *key, __u32 *next) {
     const __u64 *whole = (const void *)key;

@@ -98,7 +98,10 @@ static long come_back_as_fragment(__u32 i, struct copying *copying) {
  * 4). */
 static __always_inline int fragment(struct __sk_buff *skb, struct hnv_port *port, struct packet *packet,
                                     __u32 mtu) {
-    struct copying copying = {.skb = skb, .ifindex = skb->ifindex, .count = stats_of(port->domain)};
+    struct copying copying = {.skb = skb,
+                              .ifindex = skb->ifindex,
+                              .count = traffic_of(port->domain),
+                              .failed = drops_of(port->domain)};
     __u32 payload = packet->length - packet->header, count;
 
     if (packet->header != sizeof(struct iphdr) || mtu < 68 || complete_checksum(skb, packet))

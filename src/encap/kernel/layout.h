@@ -522,8 +522,8 @@ struct hnv_next_hop {
 /* --- what happened ----------------------------------------------------------------------------------------
  */
 
-/* What the fast path counts is in the first 64 bytes. */
-struct hnv_stats {
+/* One line of the processor's cache: the fast path has it for each of many domains. */
+struct hnv_traffic {
     __u64 decap_packets;
     __u64 decap_bytes;
     __u64 encap_packets;
@@ -532,9 +532,11 @@ struct hnv_stats {
     __u64 local_packets; /* from a port to another one of this node */
     __u64 local_bytes;
     __u64 replicated_packets; /* copies of broadcasts and multicasts that were made here */
+};
+struct hnv_drops {
     __u64 last_sample_ns;
     __u64 last_error_ns; /* when the last ICMP error was sent */
-    __u64 drops[HNV_DROP_REASONS];
+    __u64 packets[HNV_DROP_REASONS];
 };
 
 /* Somebody showed that an address is at a port that learns. */
@@ -637,12 +639,15 @@ struct {
     __type(value, struct hnv_external);
 } fragmented SEC(".maps");
 
-struct {
-    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-    __uint(max_entries, 1024);
-    __type(key, __u32); /* domain */
-    __type(value, struct hnv_stats);
-} stats SEC(".maps");
+#define HNV_OF_DOMAINS(name_, value_)                                                                        \
+    struct {                                                                                                 \
+        __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);                                                             \
+        __uint(max_entries, 1024);                                                                           \
+        __type(key, __u32);                                                                                  \
+        __type(value, struct value_);                                                                        \
+    } name_ SEC(".maps")
+HNV_OF_DOMAINS(traffic, hnv_traffic);
+HNV_OF_DOMAINS(drops, hnv_drops);
 
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

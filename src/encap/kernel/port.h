@@ -76,7 +76,7 @@ static __always_inline int forward(struct __sk_buff *skb, struct hnv_port *port,
                                    struct hnv_record *record, struct ethhdr *ethernet, bool is_routed) {
     __u32 length = skb->len - ETH_HLEN, packets = packets_in(skb), mtu, part = skb->mark;
     struct hnv_port *to = NULL;
-    struct hnv_stats *count;
+    struct hnv_traffic *count;
 
     if (record->flags & HNV_RECORD_LOCAL) {
         to = port_at(port->domain, record->vsid, record->mac);
@@ -108,7 +108,7 @@ static __always_inline int forward(struct __sk_buff *skb, struct hnv_port *port,
         watch_dhcp(skb, port->domain, record->vsid, ETH_HLEN, packet);
     if (is_routed && bpf_skb_store_bytes(skb, 0, ethernet, sizeof(*ethernet), 0))
         return TC_ACT_SHOT;
-    count = stats_of(port->domain);
+    count = traffic_of(port->domain);
     if (count) {
         count->local_packets += packets;
         count->local_bytes += length;

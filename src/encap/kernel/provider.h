@@ -34,11 +34,11 @@ static __always_inline bool pass_congestion(struct __sk_buff *skb, const __u32 o
 static __always_inline long decapsulate(struct __sk_buff *skb, __u32 domain, const __u32 length,
                                         const struct ethhdr *inner, bool inner_v6) {
     __u32 packets = packets_in(skb);
-    struct hnv_stats *count;
+    struct hnv_traffic *count;
 
     if (strip_tunnel(skb, length, inner_v6) || bpf_skb_store_bytes(skb, 0, inner, sizeof(*inner), 0))
         return -1;
-    count = stats_of(domain);
+    count = traffic_of(domain);
     if (count) {
         count->decap_packets += packets;
         count->decap_bytes += skb->len - ETH_HLEN;
@@ -78,10 +78,11 @@ static __always_inline int refuse_tunnelled(struct __sk_buff *skb, struct hnv_po
 static __always_inline int spread(struct __sk_buff *skb, __u32 domain, __u32 vsid, const __u32 length,
                                   const struct outer *outer, const struct ethhdr *inner,
                                   const struct packet *packet) {
-    struct copying copying = {.skb = skb, .members = members_of(vsid), .count = stats_of(domain)};
+    struct copying copying = {
+        .skb = skb, .members = members_of(vsid), .count = traffic_of(domain), .failed = drops_of(domain)};
     __u64 before;
 
-    if (!copying.members || !copying.count)
+    if (!copying.members || !copying.count || !copying.failed)
         return drop(skb, domain, HNV_DROP_NO_MEMBERS);
     watch_dhcp(skb, domain, vsid, ETH_HLEN + length, packet);
     if (decapsulate(skb, domain, length, inner, packet->v6))
@@ -89,9 +90,9 @@ static __always_inline int spread(struct __sk_buff *skb, __u32 domain, __u32 vsi
     if (!is_group(outer->destination))
         __builtin_memcpy(copying.at, outer->destination, HNV_ADDRESS_SIZE);
     skb->mark = 0;
-    before = copies_made(copying.count);
+    before = copies_made(&copying);
     bpf_loop(HNV_MEMBERS, copy_to_local, &copying, 0);
-    return copies_made(copying.count) == before ? drop(skb, domain, HNV_DROP_NO_MEMBERS) : TC_ACT_SHOT;
+    return copies_made(&copying) == before ? drop(skb, domain, HNV_DROP_NO_MEMBERS) : TC_ACT_SHOT;
 }
 
 /* What came to a provider address of ours, with a tunnel header of `length` bytes. */

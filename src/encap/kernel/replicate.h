@@ -38,12 +38,15 @@ static long copy_to_remote(__u32 i, struct copying *copying) {
  * ones are not complained of.
  */
 static __always_inline int replicate(struct __sk_buff *skb, struct hnv_port *port, struct packet *packet) {
-    struct copying copying = {.skb = skb, .ifindex = skb->ifindex, .count = stats_of(port->domain)};
+    struct copying copying = {.skb = skb,
+                              .ifindex = skb->ifindex,
+                              .count = traffic_of(port->domain),
+                              .failed = drops_of(port->domain)};
     __u32 remotes;
     __u64 before;
 
     copying.members = members_of(port->vsid);
-    if (!copying.members || !copying.count)
+    if (!copying.members || !copying.count || !copying.failed)
         return drop(skb, port->domain, HNV_DROP_NO_MEMBERS);
     if (size_on_wire(skb, ETH_HLEN, packet, skb->len - ETH_HLEN) >
         port->provider_mtu - overhead(port->provider_address))
@@ -51,13 +54,13 @@ static __always_inline int replicate(struct __sk_buff *skb, struct hnv_port *por
     watch_dhcp(skb, port->domain, port->vsid, ETH_HLEN, packet);
     skb->mark = 0;
     remotes = copying.members->remotes;
-    before = copies_made(copying.count);
+    before = copies_made(&copying);
     bpf_loop(HNV_MEMBERS, copy_to_local, &copying, 0);
     if (!is_unspecified(copying.members->group))
         come_back(&copying, PART_COPY | PART_GROUP);
     else if (remotes <= HNV_MEMBERS)
         bpf_loop(remotes, copy_to_remote, &copying, 0);
-    if (copies_made(copying.count) == before)
+    if (copies_made(&copying) == before)
         return drop(skb, port->domain, HNV_DROP_NO_MEMBERS);
     return TC_ACT_SHOT;
 }

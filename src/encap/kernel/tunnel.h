@@ -195,7 +195,7 @@ static __always_inline int send_to(struct __sk_buff *skb, const struct hnv_port 
                                    __u32 vsid, const struct packet *packet, const struct ethhdr *inner) {
     __u32 length = skb->len - ETH_HLEN, packets = packets_in(skb);
     __u8 flow = flow_id(skb, packet, ETH_HLEN);
-    struct hnv_stats *count;
+    struct hnv_traffic *count;
     long error;
 
     if (is_v4(to) != is_v4(port->provider_address))
@@ -206,7 +206,7 @@ static __always_inline int send_to(struct __sk_buff *skb, const struct hnv_port 
         error = put_tunnel6(skb, port->provider_address, to, vsid, packet->tos, flow, length, inner);
     if (error)
         return drop(skb, port->domain, HNV_DROP_ENCAP_FAILED);
-    count = stats_of(port->domain);
+    count = traffic_of(port->domain);
     if (count) {
         count->encap_packets += packets;
         count->encap_bytes += length;
