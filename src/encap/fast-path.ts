@@ -16,11 +16,15 @@ export interface FastDomain {
   /** How long connection tracking keeps a silent conversation. */
   tcpSeconds: number;
   udpSeconds: number;
-  /** How often a packet of each flow goes the slow way. */
+  /** How often a packet of each flow goes the slow way; of ICMP echoes one does each second. */
   revisitSeconds: number;
+  /** That keeps their sessions. */
+  hasEcho: boolean;
 }
 
-const NOT_FAST = { isEnabled: 0, netnsId: 0, tcpMs: 0, udpMs: 0, revisitSeconds: 0 } as const;
+const NOT_FAST = {
+  ...{ isEnabled: 0, netnsId: 0, tcpMs: 0, udpMs: 0, revisitSeconds: 0, hasEcho: 0 },
+} as const;
 /** Handle of nobody. Its generation is incremented before any other (kernel/established_arrive.h). */
 const NOBODY = 0;
 const GENERATIONS = 2 ** 32;
@@ -63,6 +67,7 @@ export class FastPath {
             ...{ isEnabled: 1, netnsId: domain.netnsId, revisitSeconds: domain.revisitSeconds },
             tcpMs: domain.tcpSeconds * 1000,
             udpMs: domain.udpSeconds * 1000,
+            hasEcho: Number(domain.hasEcho),
           },
         ],
       ]);
@@ -99,15 +104,15 @@ export class FastPath {
    * Each with the generation that is next. It is taken also when the kernel refuses the entry, and so never again. Nobody's
    * comes first: what is being learned under an old policy is not taken for the new one's.
    */
-  #write(wanted: readonly (readonly [handle: number, entry: Omit<Entry, 'generation'>])[]): void {
+  #write(wanted: readonly (readonly [handle: number, entry: Omit<Entry, 'generation' | 'pad'>])[]): void {
     this.#map.update(...this.#next(NOBODY, NOT_FAST));
     if (wanted.length === 0) return;
     this.#map.updateBatch(wanted.map(([handle, entry]) => this.#next(handle, entry)));
   }
 
-  #next(handle: number, entry: Omit<Entry, 'generation'>): [key: Uint8Array, value: Uint8Array] {
+  #next(handle: number, entry: Omit<Entry, 'generation' | 'pad'>): [key: Uint8Array, value: Uint8Array] {
     const last = this.#entries.get(handle)?.generation ?? 0;
-    const next = { ...entry, generation: (last + 1) % GENERATIONS || 1 };
+    const next = { ...entry, pad: 0, generation: (last + 1) % GENERATIONS || 1 };
     this.#note(handle, next);
     return [keyOf(handle), encodeFastDomain(next)];
   }

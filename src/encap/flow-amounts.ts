@@ -14,8 +14,8 @@ const BYTES_BITS = 36n;
 const BYTES_MASK = (1n << BYTES_BITS) - 1n;
 const IPV4_IN_BYTES = 12;
 const ADDRESS_BYTES = 16;
-/** Of the protocols, those that may be fast: TCP and UDP. */
-const FAST: ReadonlySet<number> = new Set([6, 17]);
+/** TCP and UDP: of what else is fast, flows do not know which conversation they are of. */
+const COUNTED: ReadonlySet<number> = new Set([6, 17]);
 
 /** What packets of one direction have in their headers. */
 export interface FlowTuple {
@@ -82,7 +82,7 @@ export class FlowAmounts {
    */
   of(tuple: FlowTuple, protocol: number, started: number, isFromInside: boolean): FlowAmount {
     const sum = { packets: 0, bytes: 0 };
-    if (!FAST.has(protocol)) return sum;
+    if (!COUNTED.has(protocol)) return sum;
     const places = isFromInside
       ? this.#vsids(tuple.source).map((vsid) => flowKey(tuple, protocol, 'provider', vsid))
       : [flowKey(this.#onUplink(tuple), protocol, 'uplink', this.#place.uplinkIfindex)];

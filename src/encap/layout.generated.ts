@@ -10,7 +10,7 @@ function sized<T extends { readonly length: number }>(list: T, length: number): 
 }
 
 /** Changes whenever a map, its key or its value does. */
-export const layoutVersion = '021803d6';
+export const layoutVersion = 'fddfed2f';
 
 /** The maps by name, with the types of their keys and values. */
 export const maps = {
@@ -163,8 +163,10 @@ export interface FastDomain {
   tcpMs: number;
   udpMs: number;
   revisitSeconds: number;
+  hasEcho: number;
+  pad: number;
 }
-export const fastDomainSize = 24;
+export const fastDomainSize = 32;
 export function encodeFastDomain(value: FastDomain): Uint8Array {
   const bytes = new Uint8Array(fastDomainSize);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -174,6 +176,8 @@ export function encodeFastDomain(value: FastDomain): Uint8Array {
   view.setUint32(12, value.tcpMs, true);
   view.setUint32(16, value.udpMs, true);
   view.setUint32(20, value.revisitSeconds, true);
+  view.setUint32(24, value.hasEcho, true);
+  view.setUint32(28, value.pad, true);
   return bytes;
 }
 export function decodeFastDomain(bytes: Uint8Array): FastDomain {
@@ -186,6 +190,8 @@ export function decodeFastDomain(bytes: Uint8Array): FastDomain {
     tcpMs: view.getUint32(12, true),
     udpMs: view.getUint32(16, true),
     revisitSeconds: view.getUint32(20, true),
+    hasEcho: view.getUint32(24, true),
+    pad: view.getUint32(28, true),
   };
 }
 
@@ -1602,10 +1608,14 @@ export interface Arrival {
   mac: Uint8Array;
   longest: number;
   ttl: number;
-  pad: Uint8Array;
+  pad: number;
+  echoSequence: number;
+  echoChecksum: number;
+  pad2: number;
+  length: number;
   tunnel: FlowTunnel;
 }
-export const arrivalSize = 156;
+export const arrivalSize = 164;
 export function encodeArrival(value: Arrival): Uint8Array {
   const bytes = new Uint8Array(arrivalSize);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -1619,8 +1629,12 @@ export function encodeArrival(value: Arrival): Uint8Array {
   bytes.set(sized(value.mac, 6), 96);
   view.setUint16(102, value.longest, true);
   view.setUint8(104, value.ttl);
-  bytes.set(sized(value.pad, 3), 105);
-  bytes.set(encodeFlowTunnel(value.tunnel), 108);
+  view.setUint8(105, value.pad);
+  view.setUint16(106, value.echoSequence, false);
+  view.setUint16(108, value.echoChecksum, true);
+  view.setUint16(110, value.pad2, true);
+  view.setUint32(112, value.length, true);
+  bytes.set(encodeFlowTunnel(value.tunnel), 116);
   return bytes;
 }
 export function decodeArrival(bytes: Uint8Array): Arrival {
@@ -1637,8 +1651,12 @@ export function decodeArrival(bytes: Uint8Array): Arrival {
     mac: bytes.slice(96, 102),
     longest: view.getUint16(102, true),
     ttl: view.getUint8(104),
-    pad: bytes.slice(105, 108),
-    tunnel: decodeFlowTunnel(bytes.subarray(108, 156)),
+    pad: view.getUint8(105),
+    echoSequence: view.getUint16(106, false),
+    echoChecksum: view.getUint16(108, true),
+    pad2: view.getUint16(110, true),
+    length: view.getUint32(112, true),
+    tunnel: decodeFlowTunnel(bytes.subarray(116, 164)),
   };
 }
 
@@ -1649,14 +1667,14 @@ export interface Learning {
   arrival: Arrival;
   flow: Flow;
 }
-export const learningSize = 352;
+export const learningSize = 360;
 export function encodeLearning(value: Learning): Uint8Array {
   const bytes = new Uint8Array(learningSize);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   view.setUint32(0, value.next, true);
   view.setUint32(4, value.nextEntry, true);
   bytes.set(encodeArrival(value.arrival), 8);
-  bytes.set(encodeFlow(value.flow), 168);
+  bytes.set(encodeFlow(value.flow), 176);
   return bytes;
 }
 export function decodeLearning(bytes: Uint8Array): Learning {
@@ -1665,8 +1683,8 @@ export function decodeLearning(bytes: Uint8Array): Learning {
   return {
     next: view.getUint32(0, true),
     nextEntry: view.getUint32(4, true),
-    arrival: decodeArrival(bytes.subarray(8, 164)),
-    flow: decodeFlow(bytes.subarray(168, 352)),
+    arrival: decodeArrival(bytes.subarray(8, 172)),
+    flow: decodeFlow(bytes.subarray(176, 360)),
   };
 }
 

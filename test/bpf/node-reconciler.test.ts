@@ -41,7 +41,7 @@ class TestRole implements DomainRole {
 
   fastDomain({ rdid }: DomainPlan): FastDomain | undefined {
     if (!this.#joined.has(rdid)) return undefined;
-    return { netnsId: 1, tcpSeconds: 7440, udpSeconds: 300, revisitSeconds: 10 };
+    return { netnsId: 1, tcpSeconds: 7440, udpSeconds: 300, revisitSeconds: 10, hasEcho: true };
   }
 
   async remove(rdid: string): Promise<void> {

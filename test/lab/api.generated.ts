@@ -367,13 +367,13 @@ export type NatSession = {
     timeoutSeconds: number;
     /** both sides have spoken: it is not ended for want of room */
     assured: boolean;
-    /** by the inside host */
+    /** by the inside host; of ICMP without what was fast */
     sent?: {
         packets: number;
         /** from the IP header on */
         bytes: number;
     };
-    /** to the inside host */
+    /** to the inside host; of ICMP without what was fast */
     received?: {
         packets: number;
         /** from the IP header on */

@@ -44,9 +44,9 @@ export function talkOf(way: Way, number: number, numbers: RandomNumbers): Talk {
   return { ...talk, seen: isForwarded ? { ...inside } : seen };
 }
 
-/** Whether the fast path knows such conversations at all. */
+/** Whether the fast path knows such conversations at all. Echoes it takes without connection tracking, which does not know NPTv6. */
 export function isKindFast({ tenant, family, protocol, isForwarded }: Talk): boolean {
-  return protocol !== 'ping' && (isForwarded || family === 4 || !tenant.hasNptv6);
+  return protocol === 'ping' || isForwarded || family === 4 || !tenant.hasNptv6;
 }
 
 /** An address that no other conversation is with. */

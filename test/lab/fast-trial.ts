@@ -13,8 +13,8 @@ import type { RandomNumbers } from './random-nat.ts';
 
 const SIDES = ['inside', 'outside'] as const;
 const FAST_MODES = ['native', 'generic'] as const;
-/** Packets of each side after which both directions must be fast. */
-const TO_LEARN = 16;
+/** Packets of each side after which both directions must be fast: eight, and those until a flow has the counter that was another one's. */
+const TO_LEARN = 64;
 const PLAIN = 8;
 const ODD = 8;
 /** Conversations that go on for more than a window. */
@@ -86,6 +86,8 @@ export class FastTrial {
 
   async #plain(conversation: CraftedConversation): Promise<void> {
     const { numbers } = this.#options;
+    /** An echo of each flow goes the slow way each second, which may end here. */
+    const visited = new Set<string>();
     for (let count = 0; count < PLAIN; count++) {
       const side = numbers.pick(SIDES);
       const packet = conversation.plain(side);
@@ -93,7 +95,9 @@ export class FastTrial {
       for (const mode of FAST_MODES) {
         const isFast = isKindFast(conversation.talk) && isPacketFast(packet, mode);
         if (fast[mode] === Number(isFast)) continue;
-        this.#fail(conversation, side, 'plain', packet, `${isFast ? 'not fast' : 'fast'}: ${mode}`);
+        const flow = `${mode} from ${side}`;
+        if (conversation.talk.protocol === 'ping' && isFast && !visited.has(flow)) visited.add(flow);
+        else this.#fail(conversation, side, 'plain', packet, `${isFast ? 'not fast' : 'fast'}: ${mode}`);
       }
     }
   }

@@ -10,6 +10,7 @@ import {
   type CraftedTransport,
   DONT_FRAGMENT,
   frameBytes,
+  PROTOCOL,
   TCP_FLAG,
 } from './crafted-packet.ts';
 import { NICS, ROUTER, type Station, type WireName } from './wired-gateway.ts';
@@ -18,6 +19,11 @@ const GRE_KEY = 0x2000;
 const ETHERNET = 0x6558;
 const [ARP_LENGTH, VLAN, IPV4] = [42, 0x8100, 0x0800];
 const [TCP, UDP, GRE] = [6, 17, 47];
+/** By protocol: types of an echo's request and reply. */
+const ECHO: Readonly<Record<number, readonly [request: number, reply: number]>> = {
+  [PROTOCOL.icmp]: [8, 0],
+  [PROTOCOL.icmpv6]: [128, 129],
+};
 const MARK = Buffer.from('hnvT');
 /** Mark, talk, number. */
 const NUMBERED = 12;
@@ -28,7 +34,8 @@ export interface TalkEnd {
 }
 
 export interface TalkSpec {
-  protocol: 'tcp' | 'udp';
+  /** Of a ping, begun inside, both ends have the identifier as their port. */
+  protocol: 'tcp' | 'udp' | 'ping';
   inside: TalkEnd;
   outside: TalkEnd;
   /** The VM's MAC, host, and the VSID that this one writes; the gateway's inner MAC. */
@@ -98,7 +105,9 @@ export class NumberedTalk {
     const transport: CraftedTransport =
       protocol === 'udp'
         ? { kind: 'udp', ports, excess: 0, wrong: 0, data }
-        : { ...this.#segment(side, flags ?? TCP_FLAG.ack | TCP_FLAG.psh), ports, data };
+        : protocol === 'ping'
+          ? { ...this.#echo(side), data }
+          : { ...this.#segment(side, flags ?? TCP_FLAG.ack | TCP_FLAG.psh), ports, data };
     if (transport.kind === 'tcp')
       this.#next[side] += data.length + ((flags ?? 0) & (TCP_FLAG.syn | TCP_FLAG.fin) ? 1 : 0);
     return frameBytes({
@@ -121,7 +130,20 @@ export class NumberedTalk {
   /** Bytes of a numbered packet from its IP header on. */
   get packetBytes(): number {
     const { protocol, inside, more = 0 } = this.spec;
-    return (inside.address.includes(':') ? 40 : 20) + (protocol === 'udp' ? 8 : 20) + NUMBERED + more;
+    return (inside.address.includes(':') ? 40 : 20) + (protocol === 'tcp' ? 20 : 8) + NUMBERED + more;
+  }
+
+  #echo(side: Side) {
+    const { inside } = this.spec;
+    const [request, reply] = ECHO[inside.address.includes(':') ? PROTOCOL.icmpv6 : PROTOCOL.icmp] ?? [0, 0];
+    const [type, id] = side === 'inside' ? [request, inside.port] : [reply, this.reached?.port ?? 0];
+    return {
+      kind: 'icmp' as const,
+      type,
+      code: 0,
+      rest: [id, this.number & 0xffff] as [number, number],
+      wrong: 0,
+    };
   }
 
   #segment(side: Side, flags: number) {
@@ -179,7 +201,7 @@ function readIp(bytes: Buffer): IpHead {
   };
 }
 
-/** Reads a frame from a wire; undefined when it is neither TCP nor UDP. */
+/** Reads a frame from a wire; undefined when it is neither TCP nor UDP nor an echo. */
 export function readSeen(frame: Buffer, at: WireName): Seen | undefined {
   const isTagged = frame.readUInt16BE(12) === VLAN;
   const ethernet = isTagged ? 18 : 14;
@@ -194,7 +216,8 @@ export function readSeen(frame: Buffer, at: WireName): Seen | undefined {
     packet = readIp(payload.subarray(22));
   }
   const { payload, source, destination, ttl, protocol } = packet;
-  if (protocol !== TCP && protocol !== UDP) return undefined;
+  const isEcho = ECHO[protocol]?.includes(payload[0] ?? 0) ?? false;
+  if (protocol !== TCP && protocol !== UDP && !isEcho) return undefined;
   const data = payload.subarray(protocol === TCP ? 4 * ((payload[12] ?? 0) >> 4) : 8);
   const isNumbered = data.length >= NUMBERED && data.subarray(0, 4).equals(MARK);
   return {
@@ -202,6 +225,9 @@ export function readSeen(frame: Buffer, at: WireName): Seen | undefined {
     ...{ destinationMac: macText(frame.subarray(0, 6)), sourceMac: macText(frame.subarray(6, 12)) },
     ...{ vlan: isTagged ? frame.readUInt16BE(14) & 0xfff : 0, ...(tunnel && { tunnel }) },
     ...{ source, destination, ttl },
-    ...{ sourcePort: payload.readUInt16BE(0), destinationPort: payload.readUInt16BE(2) },
+    ...{
+      sourcePort: payload.readUInt16BE(isEcho ? 4 : 0),
+      destinationPort: payload.readUInt16BE(isEcho ? 4 : 2),
+    },
   };
 }

@@ -4,6 +4,7 @@
  */
 import {
   type Crafted,
+  type CraftedIcmp,
   DONT_FRAGMENT,
   frameBytes,
   MORE_FRAGMENTS,
@@ -35,6 +36,7 @@ const isV4 = ({ ip }: Crafted): boolean => ip.source.includes('.');
 const isV6 = (packet: Crafted): boolean => !isV4(packet);
 const isTcp = ({ transport }: Crafted): boolean => transport.kind === 'tcp';
 const isUdp = ({ transport }: Crafted): boolean => transport.kind === 'udp';
+const isIcmp = ({ transport }: Crafted): boolean => transport.kind === 'icmp';
 const isTagged = ({ link }: Crafted): boolean => link.tags.length > 0;
 const isTunnelled = ({ tunnel }: Crafted): boolean => tunnel !== undefined;
 const isOverV4 = ({ tunnel }: Crafted): boolean => tunnel?.from.includes('.') ?? false;
@@ -59,6 +61,8 @@ const tcp = (name: string, flags: number): Odd =>
     },
     isTcp,
   );
+const icmp = (name: string, change: Partial<CraftedIcmp>): Odd =>
+  odd(name, ({ transport }) => void Object.assign(transport, change), isIcmp);
 const tunnel = (name: string, change: Partial<Crafted['tunnel'] & object>, fits = isTunnelled): Odd =>
   odd(name, (packet) => void Object.assign(packet.tunnel ?? {}, change), fits);
 const ip = (name: string, change: Partial<Crafted['ip']>, fits?: Odd['fits']): Odd =>
@@ -164,6 +168,15 @@ export const ODD_PACKETS: readonly Odd[] = [
       if (transport.kind === 'udp') transport.excess = -6;
     },
     isUdp,
+  ),
+  icmp('another ICMP code', { code: 1 }),
+  odd(
+    'another ICMP type',
+    (packet, { numbers }) => {
+      const types = isV4(packet) ? [3, 4, 5, 9, 13, 14, 17] : [1, 2, 3, 4, 100, 127];
+      Object.assign(packet.transport, { type: numbers.pick(types) });
+    },
+    isIcmp,
   ),
   odd('a wrong transport checksum', ({ transport }) => void Object.assign(transport, { wrong: 3 })),
   odd('no UDP checksum', ({ transport }) => void Object.assign(transport, { wrong: undefined }), isUdp),

@@ -147,7 +147,9 @@ export class TalkWires {
   /** The session of a conversation, as the API lists it; undefined when there is none. */
   async session({ talk, rdid }: Running): Promise<NatSession | undefined> {
     const { protocol, inside } = talk.spec;
-    const filter = `protocol=${protocol}&internalAddress=${inside.address}&internalPort=${inside.port}`;
+    const icmp = inside.address.includes(':') ? 'icmpv6' : 'icmp';
+    const name = protocol === 'ping' ? icmp : protocol;
+    const filter = `protocol=${name}&internalAddress=${inside.address}&internalPort=${inside.port}`;
     const { items } = (await this.gateway.api.get(`/v1/routing-domains/${rdid}/nat/sessions?${filter}`)) as {
       items: NatSession[];
     };

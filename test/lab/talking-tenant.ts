@@ -126,7 +126,12 @@ export class TalkingTenant {
   }
 
   /** A conversation of a VM with the outside, with ports that no other one has. */
-  talk(protocol: 'tcp' | 'udp', more: Partial<TalkSpec> = {}, family: 4 | 6 = 4, vm: Vm = VMS[0]): TalkSpec {
+  talk(
+    protocol: TalkSpec['protocol'],
+    more: Partial<TalkSpec> = {},
+    family: 4 | 6 = 4,
+    vm: Vm = VMS[0],
+  ): TalkSpec {
     port++;
     return {
       ...{
@@ -140,7 +145,7 @@ export class TalkingTenant {
   }
 
   /** One with the network without NAT. */
-  forwardedTalk(protocol: 'tcp' | 'udp'): TalkSpec {
+  forwardedTalk(protocol: TalkSpec['protocol']): TalkSpec {
     const spec = this.talk(protocol);
     const network = { mac: derivedMac(`forwarding ${this.rdid}`), router: NEIGHBOURS[0], vlan: VLAN };
     return { ...spec, outside: { address: CORPORATE, port: spec.outside.port }, network };

@@ -9,7 +9,8 @@ import { UPLINK_NIC } from '../lab/gateway-node.ts';
 import { Lab } from '../lab/lab.ts';
 import { PROVIDER_NIC } from '../lab/node-process.ts';
 import type { TalkSpec } from '../lab/numbered-talk.ts';
-import { type Behind, COUNT, TalkWires } from '../lab/talk-wires.ts';
+import { stayOnThisCpu } from '../lab/one-cpu.ts';
+import { type Behind, COUNT, type Running, TalkWires } from '../lab/talk-wires.ts';
 import {
   addProviderAddress,
   CORPORATE,
@@ -63,6 +64,7 @@ for (const mode of ['generic', 'native'] as const)
     t.teardown(() => lab.close());
     const gateway = await WiredGateway.create(await lab.namespace('wire'), mode);
     await gateway.start();
+    stayOnThisCpu();
     await addProviderAddress(gateway, NICS.provider.addresses[4]);
     const [tenant, other] = [new TalkingTenant(gateway, 1), new TalkingTenant(gateway, 2)];
     await tenant.provision();
@@ -185,6 +187,20 @@ for (const mode of ['generic', 'native'] as const)
         restore: () => tenant.putNat(),
       },
       {
+        what: 'the same of a ping',
+        talk: tenant.talk('ping'),
+        change: () => tenant.putNat({ externalAddresses: [{ ipAddress: '203.0.113.111' }] }),
+        behind: { inside: { source: '203.0.113.111' }, outside: undefined },
+        restore: () => tenant.putNat(),
+      },
+      {
+        what: 'the same of a ping by IPv6',
+        talk: tenant.talk('ping', {}, 6),
+        change: () => tenant.putNat({ externalAddresses: [{ ipAddress: '2001:db8:200::111' }] }),
+        behind: { inside: { source: '2001:db8:200::111' }, outside: undefined },
+        restore: () => tenant.putNat(),
+      },
+      {
         what: 'NAT has another block of ports',
         talk: natTalk(),
         prepare: () => tenant.putNat(block(30_000)),
@@ -248,6 +264,14 @@ for (const mode of ['generic', 'native'] as const)
         restore: async () => undefined,
       },
       {
+        what: 'the same of a ping that is forwarded',
+        talk: tenant.forwardedTalk('ping'),
+        prepare: () => tenant.putForwarding().then(() => gateway.prepareContext(tenant.rdid, NEIGHBOURS)),
+        change: () => tenant.delete('forwarding'),
+        behind: { inside: { vlan: 0, source: tenant.external[4] }, outside: undefined },
+        restore: async () => undefined,
+      },
+      {
         what: 'the gateway is removed',
         talk: tenant.talk('tcp'),
         change: () => tenant.delete('gateway'),
@@ -289,9 +313,22 @@ for (const mode of ['generic', 'native'] as const)
       await wires.warm(running);
     });
 
+    for (const family of [4, 6] as const)
+      await t.test(`the session of a ping that is ended begins anew, IPv${family}`, async (t) => {
+        const running = await wires.open(tenant.rdid, tenant.talk('ping', {}, family));
+        const begun = await wires.session(running);
+        // Those outside answer nobody any more, once one of them has gone the slow way.
+        await inContext('conntrack', '-D', '-f', `ipv${family}`, '-s', VM.addresses[family]);
+        await wires.whenever(running, 'outside', 'nothing comes in', ({ outside }) => outside.length === 0);
+        t.equal(await wires.session(running), undefined);
+        await wires.exchangeFrom(running, 'inside', 1);
+        await wires.warm(running);
+        t.not((await wires.session(running))?.started, begun?.started);
+      });
+
     await t.test('counters of domain and session have every packet', async (t) => {
       for (const family of [4, 6] as const)
-        for (const protocol of ['tcp', 'udp'] as const) {
+        for (const protocol of ['tcp', 'udp', 'ping'] as const) {
           const running = await wires.open(tenant.rdid, tenant.talk(protocol, { more: 100 }, family));
           const { packetBytes } = running.talk;
           const [before, session] = [await wires.counters(tenant.rdid), await wires.session(running)];
@@ -305,26 +342,38 @@ for (const mode of ['generic', 'native'] as const)
             drops: before.drops,
           });
           t.ok(after.fast.packets - before.fast.packets > EXACT, 'most by the fast path');
+          // Which session it was of, a fast echo does not know.
+          if (protocol === 'ping') continue;
           t.match(await wires.session(running), {
             ...{ sent: grown(session?.sent), received: grown(session?.received), started: session?.started },
           });
         }
     });
 
-    await t.test('a busy session stays, a silent one ends in its time', async (t) => {
-      await tenant.putNat({ timeouts: { udp: 3 } });
-      const [busy, idle] = [
+    await t.test('busy sessions stay, silent ones end in their time', async (t) => {
+      await tenant.putNat({ timeouts: { icmp: 4, udp: 3 } });
+      const openBoth = async (): Promise<Running[]> => [
         await wires.open(tenant.rdid, natTalk()),
-        await wires.open(tenant.rdid, natTalk()),
+        await wires.open(tenant.rdid, tenant.talk('ping')),
       ];
-      const begun = await wires.session(busy);
-      const before = await wires.fastPackets(tenant.rdid);
-      await until('the silent one has ended', 10_000, async () => {
-        await wires.exchange(busy, 1);
-        return (await wires.session(idle)) === undefined;
+      const [busy, idle] = [await openBoth(), await openBoth()];
+      const sessions = (of: Running[]) => Promise.all(of.map((running) => wires.session(running)));
+      const begun = await sessions(busy);
+      const [fast, first] = [await wires.fastPackets(tenant.rdid), performance.now()];
+      let said = 0;
+      await until('the silent ones have ended', 10_000, async () => {
+        for (const running of busy) await wires.exchange(running, 1);
+        said += 2 * busy.length;
+        return (await sessions(idle)).every((session) => session === undefined);
       });
-      t.match(await wires.session(busy), { started: begun?.started }, 'the busy one is the same');
-      t.ok((await wires.fastPackets(tenant.rdid)) > before, 'by fast packets');
+      const seconds = (performance.now() - first) / 1000;
+      t.match(
+        await sessions(busy),
+        begun.map((session) => ({ started: session?.started })),
+        'the busy ones are the same',
+      );
+      const slow = said - ((await wires.fastPackets(tenant.rdid)) - fast);
+      t.ok(slow <= 2 * busy.length * (seconds + 1), `of ${said} packets, ${slow} were slow in ${seconds} s`);
       await tenant.putNat();
     });
 

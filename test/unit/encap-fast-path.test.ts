@@ -6,9 +6,11 @@ import { fastDomain } from '../../src/gateway/fast-domain.ts';
 import type { BpfMap } from '../../src/linux/bpf-map.ts';
 import { natPlan } from '../lab/nat-plan.ts';
 
-const NONE = { generation: 0, isEnabled: 0, netnsId: 0, tcpMs: 0, udpMs: 0, revisitSeconds: 0 };
+const NONE = {
+  ...{ generation: 0, isEnabled: 0, netnsId: 0, tcpMs: 0, udpMs: 0, revisitSeconds: 0, hasEcho: 0, pad: 0 },
+};
 const fast = (netnsId: number): FastDomain => ({
-  ...{ netnsId, tcpSeconds: 7440, udpSeconds: 300, revisitSeconds: 10 },
+  ...{ netnsId, tcpSeconds: 7440, udpSeconds: 300, revisitSeconds: 10, hasEcho: true },
 });
 
 /** The pinned map, an array, and processes that come one after another. */
@@ -51,7 +53,7 @@ t.test('each change of a domain has a generation of its own, and of no other dom
   path.set(1, fast(5));
   t.same(entry(1), {
     ...{ generation: 1, isEnabled: 1, netnsId: 5, revisitSeconds: 10 },
-    ...{ tcpMs: 7_440_000, udpMs: 300_000 },
+    ...{ tcpMs: 7_440_000, udpMs: 300_000, hasEcho: 1, pad: 0 },
   });
   path.set(1, fast(5));
   t.equal(entry(1).generation, 2, 'also when nothing else is new');
@@ -148,20 +150,26 @@ t.test('a namespace is the domain’s that has it now', async (t) => {
 
 t.test('a packet of each flow goes the slow way often enough for the timeouts', async (t) => {
   const timeouts = { icmp: 60, tcpEstablished: 7440, tcpTransient: 240, udp: 300 };
-  const revisit = (
+  const domain = (
     changes: Partial<typeof timeouts>,
     udp: 'addressAndPortDependent' | 'endpointIndependent',
   ) =>
     fastDomain(
       5,
       natPlan({ timeouts: { ...timeouts, ...changes }, filtering: { tcp: 'addressAndPortDependent', udp } }),
-    )?.revisitSeconds;
+    );
+  const revisit = (...of: Parameters<typeof domain>) => domain(...of)?.revisitSeconds;
   t.same(fastDomain(5, undefined), {
-    ...{ netnsId: 5, tcpSeconds: 432_000, udpSeconds: 120, revisitSeconds: 60 },
+    ...{ netnsId: 5, tcpSeconds: 432_000, udpSeconds: 120, revisitSeconds: 60, hasEcho: true },
   });
   t.equal(revisit({}, 'addressAndPortDependent'), 60);
   t.equal(revisit({ udp: 20, icmp: 2, tcpTransient: 8 }, 'addressAndPortDependent'), 60);
   t.equal(revisit({ tcpTransient: 8 }, 'endpointIndependent'), 2, 'bindings are kept by slow packets alone');
   t.equal(revisit({ udp: 20 }, 'endpointIndependent'), 5);
   t.equal(revisit({ udp: 1 }, 'addressAndPortDependent'), undefined, 'too short to be told of each second');
+  for (const [icmp, hasEcho] of [
+    [3, false],
+    [4, true],
+  ] as const)
+    t.equal(domain({ icmp }, 'addressAndPortDependent')?.hasEcho, hasEcho, `echoes of ${icmp} s`);
 });

@@ -132,7 +132,7 @@ t.test('what another conversation had is not this one’s', async (t) => {
   }
 });
 
-t.test('of what is never fast, nothing is looked up', async (t) => {
+t.test('of what is never fast, and of echoes, nothing is looked up', async (t) => {
   const { amounts: found, asked } = amounts({});
   for (const protocol of [1, 47, 50, 58, 132])
     t.same(found.of(inside, protocol, startedMs, true), { packets: 0, bytes: 0 });

@@ -67,8 +67,8 @@ const NatSessionSchema = Type.Object(
     started: Type.Optional(Type.String({ format: 'date-time' })),
     timeoutSeconds: Type.Integer({ minimum: 0, description: 'until it ends when nothing comes' }),
     assured: Type.Boolean({ description: 'both sides have spoken: it is not ended for want of room' }),
-    sent: Type.Optional({ ...Amount, description: 'by the inside host' }),
-    received: Type.Optional({ ...Amount, description: 'to the inside host' }),
+    sent: Type.Optional({ ...Amount, description: 'by the inside host; of ICMP without what was fast' }),
+    received: Type.Optional({ ...Amount, description: 'to the inside host; of ICMP without what was fast' }),
   },
   { $id: 'NatSession', additionalProperties: false, description: 'A session that NAT translates' },
 );

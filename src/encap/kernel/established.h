@@ -2,8 +2,8 @@
 /*
  * Flows that were learned (established_arrive.h, established_leave.h): finds a packet's, and tells whether it
  * may be done again with the packet what was done with the last one. What is unusual has no flow here:
- * fragments, options, extension headers, the beginning and the end of TCP connections, errors. For both
- * carriers, XDP and TC.
+ * fragments, options, extension headers, the beginning and the end of TCP connections, of ICMP all but
+ * echoes. For both carriers, XDP and TC.
  */
 #ifndef HNV_ESTABLISHED_H
 #define HNV_ESTABLISHED_H
@@ -29,7 +29,7 @@ struct candidate {
     void *ip;     /* NULL: it is none of any */
     __u32 length; /* from the IP header on, as that says */
     __u32 room;   /* what the frame has from there on */
-    __u32 ports;  /* as they are on the wire */
+    __u32 ports;  /* as they are on the wire; of an echo, see echo_ports() */
     __u32 place;  /* as in the flow's key */
     __u16 vlan;
     __u8 side;
@@ -83,7 +83,33 @@ static __always_inline bool has_right_checksum(const void *ip) {
     return (folded + (folded << 16 | folded >> 16)) >> 16 == 0xffff;
 }
 
-/* Ports of what is usual in a conversation of TCP or UDP; `room` bytes belong to the packet from there on. */
+/* The beginning of an echo, of ICMP and ICMPv6 alike (RFC 792, RFC 4443 section 4). */
+struct echo {
+    __be16 type; /* and code, which is 0 */
+    __u16 checksum;
+    __be16 identifier;
+    __be16 sequence;
+};
+#define ECHO_REQUEST bpf_htons(8 << 8)
+#define ECHO_REPLY bpf_htons(0 << 8)
+#define ECHO6_REQUEST bpf_htons(128 << 8)
+#define ECHO6_REPLY bpf_htons(129 << 8)
+
+static __always_inline __u8 icmp_of(bool v6) {
+    return v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP;
+}
+static __always_inline bool is_echo(const struct echo *echo, __u8 protocol, bool v6) {
+    if (protocol != icmp_of(v6))
+        return false;
+    return v6 ? echo->type == ECHO6_REQUEST || echo->type == ECHO6_REPLY
+              : echo->type == ECHO_REQUEST || echo->type == ECHO_REPLY;
+}
+/* What it has in the place of ports: requests and replies of one identifier are two flows. */
+static __always_inline __u32 echo_ports(const struct echo *echo) {
+    return (__u32)echo->type << 16 | echo->identifier;
+}
+
+/* Ports of what is usual in a conversation; `room` bytes belong to the packet from there on. */
 static __always_inline bool read_transport(void *at, const void *end, __u32 room, bool is_super,
                                            struct candidate *packet) {
     __u8 *bytes = at;
@@ -97,7 +123,12 @@ static __always_inline bool read_transport(void *at, const void *end, __u32 room
         length = bpf_ntohs(((__be16 *)at)[2]);
         return is_super || (length >= UDP_HEADER && length <= room);
     }
-    if (packet->protocol != IPPROTO_TCP || at + TCP_HEADER > end)
+    if (packet->protocol != IPPROTO_TCP) {
+        packet->transport = sizeof(struct echo);
+        packet->ports = echo_ports(at);
+        return is_echo(at, packet->protocol, packet->v6);
+    }
+    if (at + TCP_HEADER > end)
         return false;
     packet->transport = length = (bytes[TCP_OFFSET] >> 4) * 4;
     return length >= TCP_HEADER && length <= room && (bytes[TCP_FLAGS] & TCP_USUAL_MASK) == TCP_USUAL;
@@ -281,6 +312,12 @@ static __always_inline __u16 hops_sum(__u8 hops) {
     return ~bpf_htons((__u16)hops << 8);
 }
 
+/* What the flow adds to the checksum of an echo, which has the addresses in it with ICMPv6 alone (RFC 4443
+ * section 2.3). */
+static __always_inline __u32 echo_sum(const struct hnv_flow *flow, bool v6) {
+    return (v6 ? flow->address_sum : 0) + (__u32)flow->port_sum;
+}
+
 /* What connection tracking is asked about: a packet's tuple before translation. */
 struct question {
     struct bpf_sock_tuple tuple;
@@ -328,6 +365,38 @@ static __always_inline bool keep(struct nf_conn *found, struct hnv_flow *flow,
     if (is_same)
         flow->refreshed = now;
     return is_same;
+}
+
+/* As a constant, for the verifier's sake. */
+static __always_inline __u32 tuple_size(const struct question *question) {
+    return question->size == sizeof(question->tuple.ipv6) ? sizeof(question->tuple.ipv6)
+                                                          : sizeof(question->tuple.ipv4);
+}
+
+/* Asks by the carrier's own function, and keeps what that finds; false when it is not the flow's. */
+typedef bool refresh(void *carrier, struct hnv_flow *flow, struct question *question, __u32 now);
+
+/*
+ * It goes on, as connection tracking is told once a second, or its packets have to go the slow way from now
+ * on. About an echo it cannot be asked: one a second goes the slow way, and the flow is learned anew.
+ */
+static __always_inline bool goes_on(void *carrier, refresh *refresh, struct hnv_flow *flow,
+                                    const struct candidate *packet, const bool v6,
+                                    const struct hnv_fast_domain *policy) {
+    struct question question = {};
+    __u32 now = seconds_now();
+
+    if ((__s32)(now - flow->revisit) >= 0)
+        goto over;
+    if (flow->refreshed == now)
+        return true;
+    ask_about(packet, v6, policy, &question);
+    if (refresh(carrier, flow, &question, now))
+        return true;
+    flow->revisit = now;
+over:
+    flow->looked = 0;
+    return false;
 }
 
 /* As the slow path and connection tracking count: what is behind the packet's end goes with the tunnel. */

@@ -68,6 +68,7 @@ static __always_inline void consider(struct __sk_buff *skb, const struct candida
     struct hnv_learning *here = learning_here();
     const struct ipv6hdr *ip6 = packet->ip;
     const struct iphdr *ip = packet->ip;
+    const struct echo *echo;
     struct hnv_arrival *arrival;
     struct hnv_flow_key *key;
 
@@ -77,6 +78,7 @@ static __always_inline void consider(struct __sk_buff *skb, const struct candida
     arrival->ifindex = 0;
     if (!packet->ip)
         return;
+    echo = packet->ip + (v6 ? sizeof(*ip6) : sizeof(*ip));
     if (v6) {
         __builtin_memcpy(arrival->source, &ip6->saddr, HNV_ADDRESS_SIZE);
         __builtin_memcpy(arrival->destination, &ip6->daddr, HNV_ADDRESS_SIZE);
@@ -101,6 +103,9 @@ static __always_inline void consider(struct __sk_buff *skb, const struct candida
     arrival->generation = common_generation();
     arrival->is_v6 = v6;
     arrival->ttl = packet->ttl;
+    arrival->length = packet->length;
+    arrival->echo_sequence = echo->sequence;
+    arrival->echo_checksum = echo->checksum;
     arrival->ifindex = skb->ifindex;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
  * How flows are learned, the second half: a packet that was noted when it came in is seen to leave, and
- * connection tracking tells that the two are one packet. What the slow path did in between is the difference.
+ * connection tracking tells that the two are one packet; of an echo, its sequence number and its checksum do.
+ * What the slow path did in between is the difference.
  */
 #ifndef HNV_ESTABLISHED_LEAVE_H
 #define HNV_ESTABLISHED_LEAVE_H
@@ -71,9 +72,9 @@ static __always_inline __u16 difference(const __u8 *was, const __u8 *becomes, co
 }
 
 /* The arrival is of the conversation whose packets have the tuple when they come in. */
-static __always_inline bool is_arrival_of(const struct hnv_arrival *arrival, __u32 domain,
-                                          const struct tuple *came, bool v6) {
-    return arrival->domain == domain && arrival->is_v6 == v6 && arrival->key.protocol == came->protocol &&
+static __always_inline bool is_arrival_of(const struct hnv_arrival *arrival, const struct tuple *came,
+                                          bool v6) {
+    return arrival->key.protocol == came->protocol &&
            is_tuple(came, v6, arrival->source, arrival->destination,
                     (__u32)arrival->key.destination_port << 16 | arrival->key.source_port);
 }
@@ -126,41 +127,75 @@ static __always_inline struct nf_conn *connection_of(struct __sk_buff *skb, cons
     return bpf_skb_ct_lookup(skb, &tuple, sizeof(tuple.ipv4), options, sizeof(*options));
 }
 
+/* Connection tracking has the conversation that the packet leaves by, and its packets come in as the arrival.
+ */
+static __always_inline bool is_tracked(struct __sk_buff *skb, const struct packet *packet, __u32 ports,
+                                       const struct hnv_arrival *arrival,
+                                       const struct hnv_fast_domain *policy, struct hnv_flow *flow) {
+    struct bpf_ct_opts___hnv options = {};
+    struct nf_conn *connection;
+    unsigned long status = 0;
+    struct tuple came = {};
+    bool ok;
+
+    options.netns_id = policy->netns_id;
+    options.l4proto = packet->protocol;
+    connection = connection_of(skb, packet, ports, &options);
+    if (!connection)
+        return false;
+    flow->connection = (__u64)connection;
+    flow->started = start_of(connection);
+    ok = !bpf_probe_read_kernel(&status, sizeof(status), &connection->status) &&
+         read_tuple(connection, !options.dir, &came);
+    bpf_ct_release(connection);
+    return ok && status & IPS_CONFIRMED && !(status & (IPS_SEQ_ADJUST | IPS_DYING | IPS_HELPER)) &&
+           (packet->protocol != IPPROTO_TCP || is_tcp_established(flow->connection)) &&
+           is_arrival_of(arrival, &came, packet->v6);
+}
+
+/*
+ * The echo that leaves is the one that has arrived, which was somebody else's if it took too long: nothing is
+ * changed in it but what the flow says, and the address outside is as it was.
+ */
+static __always_inline bool is_same_echo(const struct echo *left, const struct packet *packet,
+                                         const struct hnv_arrival *arrival, const struct hnv_flow *flow) {
+    const struct hnv_flow_key *came = &arrival->key;
+
+    return came->protocol == packet->protocol && came->destination_port == left->type &&
+           arrival->echo_sequence == left->sequence && arrival->length == packet->length &&
+           (came->side == HNV_FLOW_FROM_UPLINK ? same_address(arrival->source, packet->source)
+                                               : same_address(arrival->destination, packet->destination)) &&
+           changed_checksum(arrival->echo_checksum, echo_sum(flow, packet->v6)) == left->checksum;
+}
+
 /* The frame, whose IP packet as the context has sent it is `packet`, leaves as the flow says that is here:
  * tells whether it is a flow, and completes it. */
 __noinline int complete_flow(struct __sk_buff *skb, __u32 domain, struct packet *packet) {
     struct hnv_fast_domain *policy = bpf_map_lookup_elem(&fast_domains, &domain);
     struct hnv_arrival *arrival = arrival_of(skb);
     struct hnv_learning *here = learning_here();
-    struct bpf_ct_opts___hnv options = {};
     struct hnv_flow *flow;
-    struct nf_conn *connection;
-    unsigned long status = 0;
-    struct tuple came = {};
+    struct echo start;
     __u32 ports;
-    bool ok;
 
     if (!here || !packet || !arrival || !policy || !policy->is_enabled || packet->fragment ||
-        (packet->protocol != IPPROTO_TCP && packet->protocol != IPPROTO_UDP) ||
-        bpf_skb_load_bytes(skb, ETH_HLEN + packet->header, &ports, sizeof(ports)))
+        arrival->domain != domain || arrival->is_v6 != packet->v6 ||
+        bpf_skb_load_bytes(skb, ETH_HLEN + packet->header, &start, sizeof(start)))
         return 0;
     flow = &here->flow;
     flow->generation = *(volatile __u32 *)&policy->generation;
-    options.netns_id = policy->netns_id;
-    options.l4proto = packet->protocol;
-    connection = connection_of(skb, packet, ports, &options);
-    if (!connection)
-        return 0;
-    flow->connection = (__u64)connection;
-    flow->started = start_of(connection);
-    ok = !bpf_probe_read_kernel(&status, sizeof(status), &connection->status) &&
-         read_tuple(connection, !options.dir, &came);
-    bpf_ct_release(connection);
-    if (!ok || !(status & IPS_CONFIRMED) || status & (IPS_SEQ_ADJUST | IPS_DYING | IPS_HELPER) ||
-        (packet->protocol == IPPROTO_TCP && !is_tcp_established(flow->connection)))
-        return 0;
-    if (!is_arrival_of(arrival, domain, &came, packet->v6) || arrival->generation != common_generation() ||
-        !compare(flow, arrival, packet, ports))
+    if (is_echo(&start, packet->protocol, packet->v6)) {
+        ports = echo_ports(&start);
+        flow->connection = flow->started = 0;
+        if (!policy->has_echo)
+            return 0;
+    } else {
+        __builtin_memcpy(&ports, &start, sizeof(ports));
+        if (!is_tracked(skb, packet, ports, arrival, policy, flow))
+            return 0;
+    }
+    if (arrival->generation != common_generation() || !compare(flow, arrival, packet, ports) ||
+        (!flow->connection && !is_same_echo(&start, packet, arrival, flow)))
         return 0;
     flow->domain = domain;
     flow->refreshed = seconds_now();

@@ -11,16 +11,10 @@
 #define HEADERS (ETH_HLEN + TUNNEL6_LENGTH + sizeof(struct ipv6hdr) + TCP_HEADER)
 #define HEADERS_PLAIN (ETH_HLEN + sizeof(struct ipv6hdr) + TCP_HEADER)
 
-/* Tells connection tracking once a second that the conversation goes on; false when it does not. */
-static __noinline bool refresh_skb(struct __sk_buff *skb, struct hnv_flow *flow, struct question *question,
-                                   __u32 now) {
-    struct nf_conn *found =
-        bpf_skb_ct_lookup(skb, &question->tuple,
-                          question->size == sizeof(question->tuple.ipv6) ? sizeof(question->tuple.ipv6)
-                                                                         : sizeof(question->tuple.ipv4),
-                          &question->options, sizeof(question->options));
-
-    return keep(found, flow, question, now);
+static __noinline bool refresh_skb(void *skb, struct hnv_flow *flow, struct question *question, __u32 now) {
+    return keep(bpf_skb_ct_lookup(skb, &question->tuple, tuple_size(question), &question->options,
+                                  sizeof(question->options)),
+                flow, question, now);
 }
 
 /* Has the headers in reach of direct access, where a driver left them elsewhere. */
@@ -37,26 +31,6 @@ static __always_inline __u32 size_sent(const struct __sk_buff *skb, const struct
     return (v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr)) + packet->transport + skb->gso_size;
 }
 
-/* It goes on, or its packets have to go the slow way from now on. */
-static __always_inline bool goes_on_skb(struct __sk_buff *skb, struct hnv_flow *flow,
-                                        const struct candidate *packet, const bool v6,
-                                        const struct hnv_fast_domain *policy) {
-    struct question question = {};
-    __u32 now = seconds_now();
-
-    if ((__s32)(now - flow->revisit) >= 0)
-        goto over;
-    if (flow->refreshed == now)
-        return true;
-    ask_about(packet, v6, policy, &question);
-    if (refresh_skb(skb, flow, &question, now))
-        return true;
-    flow->revisit = now;
-over:
-    flow->looked = 0;
-    return false;
-}
-
 /* Frames with something behind their packet are not worth it. */
 static __always_inline bool may_pass_skb(struct __sk_buff *skb, struct hnv_flow *flow,
                                          const struct candidate *packet, const bool v6, const __u8 *mac) {
@@ -64,22 +38,33 @@ static __always_inline bool may_pass_skb(struct __sk_buff *skb, struct hnv_flow 
 
     return policy && packet->room == packet->length && size_sent(skb, packet, v6) <= flow->longest &&
            may_pass(flow, packet, skb->ifindex, mac) &&
-           (!is_time(flow) || goes_on_skb(skb, flow, packet, v6, policy));
+           (!is_time(flow) || goes_on(skb, refresh_skb, flow, packet, v6, policy));
+}
+
+/* Of TCP, UDP and echoes, behind the IP header. */
+static __always_inline __u32 checksum_at(__u8 protocol) {
+    if (protocol == IPPROTO_TCP)
+        return 16;
+    return protocol == IPPROTO_UDP ? 6 : offsetof(struct echo, checksum);
 }
 
 /* One's complement sums are the kernel's to apply: a checksum that is not finished has no ports in it. */
 static __always_inline bool rewrite_skb(struct __sk_buff *skb, const struct hnv_flow *flow,
                                         const struct candidate *packet, const bool v6) {
     const __u32 header = v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
-    __u32 at = ETH_HLEN + header, check = at + (packet->protocol == IPPROTO_TCP ? 16 : 6);
-    __u64 flags = packet->protocol == IPPROTO_TCP ? 0 : BPF_F_MARK_MANGLED_0;
+    __u32 at = ETH_HLEN + header, check = at + checksum_at(packet->protocol);
+    __u64 flags = packet->protocol == IPPROTO_UDP ? BPF_F_MARK_MANGLED_0 : 0;
+    bool is_echo = packet->protocol == icmp_of(v6);
     struct ipv6hdr *ip6;
     struct iphdr *ip;
 
-    if ((flow->address_sum &&
+    if ((flow->address_sum && (v6 || !is_echo) &&
          bpf_l4_csum_replace(skb, check, 0, flow->address_sum, flags | BPF_F_PSEUDO_HDR)) ||
-        (flow->port_sum && bpf_l4_csum_replace(skb, check, 0, flow->port_sum, flags)) ||
-        bpf_skb_store_bytes(skb, at, &flow->source_port, 2 * sizeof(__be16), 0))
+        (flow->port_sum && bpf_l4_csum_replace(skb, check, 0, flow->port_sum, flags)))
+        return false;
+    if (is_echo ? bpf_skb_store_bytes(skb, at + offsetof(struct echo, identifier), &flow->source_port,
+                                      sizeof(__be16), 0)
+                : bpf_skb_store_bytes(skb, at, &flow->source_port, 2 * sizeof(__be16), 0))
         return false;
     if (v6) {
         ip6 = head(skb, ETH_HLEN + sizeof(*ip6));

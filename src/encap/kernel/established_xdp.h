@@ -19,24 +19,26 @@ static __always_inline void *frame_end(const struct xdp_md *frame) {
     return CONTEXT_POINTER(frame, data_end);
 }
 
-/* Tells connection tracking once a second that the conversation goes on; false when it does not. */
-static __noinline bool refresh_frame(struct xdp_md *frame, struct hnv_flow *flow, struct question *question,
+static __noinline bool refresh_frame(void *frame, struct hnv_flow *flow, struct question *question,
                                      __u32 now) {
-    struct nf_conn *found =
-        bpf_xdp_ct_lookup(frame, &question->tuple,
-                          question->size == sizeof(question->tuple.ipv6) ? sizeof(question->tuple.ipv6)
-                                                                         : sizeof(question->tuple.ipv4),
-                          &question->options, sizeof(question->options));
-
-    return keep(found, flow, question, now);
+    return keep(bpf_xdp_ct_lookup(frame, &question->tuple, tuple_size(question), &question->options,
+                                  sizeof(question->options)),
+                flow, question, now);
 }
 
 /* False for what read_transport() has seen to be too short, which the verifier does not remember. */
-static __always_inline bool change_ports(__be16 *ports, const void *end, const struct hnv_flow *flow,
-                                         __u8 protocol) {
+static __always_inline bool change_ports(void *at, const void *end, const struct hnv_flow *flow,
+                                         __u8 protocol, const bool v6) {
     __u32 sum = (__u32)flow->address_sum + flow->port_sum;
-    __u16 *udp = ports + 3, *tcp = ports + 8;
+    __u16 *udp = at + 6, *tcp = at + 16;
+    struct echo *echo = at;
+    __be16 *ports = at;
 
+    if (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP) {
+        echo->checksum = changed_checksum(echo->checksum, echo_sum(flow, v6));
+        echo->identifier = flow->source_port;
+        return true;
+    }
     ports[0] = flow->source_port;
     ports[1] = flow->destination_port;
     if (protocol == IPPROTO_TCP) {
@@ -58,7 +60,7 @@ static __always_inline bool rewrite4(struct iphdr *ip, const void *end, const st
     ip->ttl -= flow->hops;
     ip->saddr = v4_of(flow->source);
     ip->daddr = v4_of(flow->destination);
-    return change_ports((void *)(ip + 1), end, flow, protocol);
+    return change_ports(ip + 1, end, flow, protocol, false);
 }
 
 static __always_inline bool rewrite6(struct ipv6hdr *ip6, const void *end, const struct hnv_flow *flow,
@@ -66,7 +68,7 @@ static __always_inline bool rewrite6(struct ipv6hdr *ip6, const void *end, const
     ip6->hop_limit -= flow->hops;
     copy_words(&ip6->saddr, flow->source, HNV_ADDRESS_SIZE);
     copy_words(&ip6->daddr, flow->destination, HNV_ADDRESS_SIZE);
-    return change_ports((void *)(ip6 + 1), end, flow, protocol);
+    return change_ports(ip6 + 1, end, flow, protocol, true);
 }
 
 /* Takes away `length` bytes in front of the IP packet that is left, and puts the flow's Ethernet header
@@ -127,26 +129,6 @@ static __always_inline int send_tunnelled(struct xdp_md *frame, const struct hnv
     return bpf_redirect(flow->ifindex, 0);
 }
 
-/* It goes on, or its packets have to go the slow way from now on. */
-static __always_inline bool goes_on_frame(struct xdp_md *frame, struct hnv_flow *flow,
-                                          const struct candidate *packet, const bool v6,
-                                          const struct hnv_fast_domain *policy) {
-    struct question question = {};
-    __u32 now = seconds_now();
-
-    if ((__s32)(now - flow->revisit) >= 0)
-        goto over;
-    if (flow->refreshed == now)
-        return true;
-    ask_about(packet, v6, policy, &question);
-    if (refresh_frame(frame, flow, &question, now))
-        return true;
-    flow->revisit = now;
-over:
-    flow->looked = 0;
-    return false;
-}
-
 /* Rewrites the packet if it may pass; what is behind its end (padding, IEEE 802.3) goes. */
 static __always_inline int pass(struct xdp_md *frame, struct hnv_flow *flow, const struct candidate *packet,
                                 const bool v6, const __u8 *mac) {
@@ -154,7 +136,7 @@ static __always_inline int pass(struct xdp_md *frame, struct hnv_flow *flow, con
 
     if (!policy || !(flow->flags & HNV_FLOW_XDP) || packet->length > flow->longest ||
         !may_pass(flow, packet, frame->ingress_ifindex, mac) ||
-        (is_time(flow) && !goes_on_frame(frame, flow, packet, v6, policy)))
+        (is_time(flow) && !goes_on(frame, refresh_frame, flow, packet, v6, policy)))
         return XDP_PASS;
     count_fast(flow, packet, 1);
     if (!(v6 ? rewrite6(packet->ip, frame_end(frame), flow, packet->protocol)

@@ -371,10 +371,10 @@ enum hnv_flow_side {
 };
 /* What packets have in their headers when they come in; the inner ones where there is a tunnel. */
 struct hnv_flow_key {
-    __be16 source_port;
-    __be16 destination_port;
-    __u32 place; /* VSID; from the uplink the NIC's ifindex */
-    __u16 vlan;  /* from the uplink; 0: untagged */
+    __be16 source_port;      /* of an echo its identifier */
+    __be16 destination_port; /* of an echo its type and code */
+    __u32 place;             /* VSID; from the uplink the NIC's ifindex */
+    __u16 vlan;              /* from the uplink; 0: untagged */
     __u8 protocol;
     __u8 side;               /* enum hnv_flow_side; 0 where there is no flow */
     __u32 version;           /* of IP: 4 or 6 */
@@ -419,13 +419,14 @@ struct hnv_flow {
     __u8 source[HNV_ADDRESS_SIZE];
     __u8 destination[HNV_ADDRESS_SIZE];
     __u32 revisit;    /* second (CLOCK_MONOTONIC) from which on they go the slow way, to be learned anew */
-    __u64 connection; /* address of the kernel's struct nf_conn */
+    __u64 connection; /* address of the kernel's struct nf_conn; 0: of an echo */
     __u32 refreshed;  /* second in which connection tracking was told last that it goes on */
     __u32 pad;
     __u64
         packets; /* since `started` and before `recent`, beside those that connection tracking has counted */
     __u64 bytes; /* from the (inner) IP header on */
-    __u64 started; /* of the conversation, as connection tracking has it: ns since 1970; 0: not known */
+    __u64 started; /* of the conversation, as connection tracking has it: ns since 1970; 0: not known, as of
+                      echoes */
 };
 /* Four lines of the processor's cache. */
 struct hnv_flow_entry {
@@ -462,7 +463,9 @@ struct hnv_fast_domain {
     __s32 netns_id; /* of the context's namespace, as the node's knows it */
     __u32 tcp_ms;   /* how long connection tracking keeps a silent conversation */
     __u32 udp_ms;
-    __u32 revisit_seconds; /* how often a packet of each flow goes the slow way */
+    __u32 revisit_seconds; /* how often a packet of each flow goes the slow way; of echoes once a second */
+    __u32 has_echo;        /* that is enough for connection tracking to keep echoes */
+    __u32 pad;             /* half a line of the processor's cache */
 };
 /* NICs between which flows may be fast. */
 struct hnv_fast_link {
@@ -493,7 +496,11 @@ struct hnv_arrival {
     __u8 mac[HNV_MAC_SIZE]; /* that the frame is for */
     __u16 longest;          /* packet that is let in, bytes from the (inner) IP header on */
     __u8 ttl;
-    __u8 pad[3];
+    __u8 pad;
+    __be16 echo_sequence; /* this and the next: of what is no echo, any bytes */
+    __u16 echo_checksum;
+    __u16 pad2;
+    __u32 length; /* as the IP header says, that included */
     struct hnv_flow_tunnel tunnel;
 };
 /* How learning stands on a CPU. */
