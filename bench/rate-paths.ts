@@ -2,8 +2,9 @@
  * The contenders of the packet-rate bench that are the kernel's own, and the gateway: each on a node of its own between two
  * traffic ends.
  */
-import { possibleCpus } from '../src/linux/bpf-map.ts';
+
 import { BpfObject } from '../src/linux/bpf-object.ts';
+import { onlineCpus } from '../src/linux/cpus.ts';
 import { ifindexOf } from '../src/linux/links.ts';
 import { inNetns } from '../src/linux/netns.ts';
 import { attachXdp } from '../src/linux/xdp.ts';
@@ -86,7 +87,7 @@ function redirect(node: Namespace, from: string, to: string): void {
 }
 
 /** Room for both directions of all flows that are measured at a time on the one CPU, where some do not find a place at once. */
-const FAST_FLOWS = 250_000 * possibleCpus();
+const FAST_FLOWS = 250_000 * onlineCpus().length;
 
 /** This gateway, with the one tenant; `xdp` as its configuration has it. */
 export async function buildGateway(fabric: Fabric, xdp: 'native' | 'generic' | 'off'): Promise<RatePath> {

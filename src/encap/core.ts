@@ -20,7 +20,7 @@ import { bpfError } from '../linux/libbpf.ts';
 import { attachedTc, attachTc, detachTc } from '../linux/tc.ts';
 import { testRun } from '../linux/test-run.ts';
 import { attachedXdp, attachXdp, detachXdp, strangerOnXdp } from '../linux/xdp.ts';
-import { entriesOfCpu, layFlowTable, setsOfCpu } from './flow-table.ts';
+import { flowTableSizes, layFlowTable } from './flow-table.ts';
 import { layoutVersion } from './layout.generated.ts';
 
 /** Of one source: `slow` is without the fast path, for kernels that do not have what that needs. */
@@ -61,6 +61,7 @@ const ADDRESSES_PER_PORT = 16;
 
 function mapSizes(capacity: Capacity): Record<string, number> {
   const { routingDomains: domains, ports } = capacity;
+  const flowTable = flowTableSizes(capacity.fastFlows);
   return {
     providers: NODE_INTERFACES,
     uplinks: NODE_INTERFACES,
@@ -88,8 +89,8 @@ function mapSizes(capacity: Capacity): Record<string, number> {
     segment_addresses: domains * ADDRESSES_PER_SEGMENT,
     segment_ports: domains,
     forwarded: capacity.customerRoutes + domains * PREFIXES_PER_SEGMENT,
-    flows: possibleCpus() * entriesOfCpu(capacity.fastFlows),
-    flow_sets: possibleCpus() * setsOfCpu(capacity.fastFlows),
+    flows: flowTable.cpus * flowTable.entries,
+    flow_sets: flowTable.cpus * flowTable.sets,
     fast_links: NODE_INTERFACES,
     fast_domains: domains + 1,
     spread_cpus: possibleCpus(),
@@ -162,7 +163,7 @@ export class EncapCore {
     for (const [map, entries] of Object.entries(sizes)) object.setMaxEntries(map, entries);
     object.pinMaps(join(root, generation, 'maps'));
     object.load();
-    layFlowTable(object.map('flow_table'), capacity.fastFlows);
+    layFlowTable(object.map('flow_table'), flowTableSizes(capacity.fastFlows));
     const all = fast ? [...places, ...fastPlaces] : places;
     return new EncapCore(object, root, generation, all, spread ? 'spread' : 'fast');
   }

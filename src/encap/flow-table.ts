@@ -3,7 +3,8 @@
  * `flow_table` and `flow_sets`, and they themselves are in the map `flows`.
  */
 import { randomBytes } from 'node:crypto';
-import { type BpfMap, possibleCpus } from '../linux/bpf-map.ts';
+import type { BpfMap } from '../linux/bpf-map.ts';
+import { onlineCpus } from '../linux/cpus.ts';
 import {
   decodeFlowEntry,
   decodeFlowSet,
@@ -34,25 +35,24 @@ const numberKey = (number: number): Uint8Array => {
 };
 const ONLY = numberKey(0);
 
-/** Of each CPU, when all of them together shall have so many flows. */
-export function entriesOfCpu(flows: number): number {
-  return Math.ceil(flows / possibleCpus());
+/**
+ * How large the maps are for so many flows of all CPUs together. Each that is online has the same share, and numbers that are
+ * missing among them have one, too; one that comes later has no fast path until the next start.
+ */
+export function flowTableSizes(flows: number): { cpus: number; entries: number; sets: number } {
+  const cpus = Math.max(...onlineCpus()) + 1;
+  const entries = Math.ceil(flows / cpus);
+  return { cpus, entries, sets: Math.ceil((entries * SLOTS_PER_ENTRY) / (flowSetSize / SLOT_BYTES)) };
 }
 
-/** Of each CPU, with them. */
-export function setsOfCpu(flows: number): number {
-  return Math.ceil((entriesOfCpu(flows) * SLOTS_PER_ENTRY) / (flowSetSize / SLOT_BYTES));
-}
-
-/** Makes it a table for so many flows, unless it is one. */
-export function layFlowTable(table: BpfMap, flows: number): void {
+/** Makes it a table of that size, unless it is one. */
+export function layFlowTable(table: BpfMap, { sets, entries }: ReturnType<typeof flowTableSizes>): void {
   if (decodeFlowTable(table.lookup(ONLY) ?? new Uint8Array(flowTableSize)).sets > 0) return;
   const multipliers = BigUint64Array.from(
     { length: flowKeySize / WORD_BYTES },
     // Odd ones lose nothing of a word.
     () => randomBytes(WORD_BYTES).readBigUInt64LE() | 1n,
   );
-  const [sets, entries] = [setsOfCpu(flows), entriesOfCpu(flows)];
   table.update(ONLY, encodeFlowTable({ multipliers, sets, entries }));
 }
 
@@ -65,7 +65,8 @@ export function flowsOf(map: Maps, key: Uint8Array): Flow[] {
   const hash = BigInt.asUintN(64, (sum ^ (sum >> 32n)) * MIXER);
   const set = Number(((hash >> 32n) * BigInt(table.sets)) >> 32n);
   const bits = Number(hash & 0xffff_ffffn & ~BigInt(ENTRY_MASK));
-  return Array.from({ length: possibleCpus() }, (_, cpu) => {
+  const cpus = Math.floor(map('flow_sets').maxEntries / table.sets);
+  return Array.from({ length: cpus }, (_, cpu) => {
     const slots = map('flow_sets').lookup(numberKey(cpu * table.sets + set));
     if (slots === undefined) return [];
     const slot = decodeFlowSet(slots).slots.find((each) => each !== 0 && each - (each & ENTRY_MASK) === bits);

@@ -2,9 +2,9 @@
  * CPUs that NVGRE frames are spread over by their inner flows (kernel/spread.h), for NICs that hash outer addresses alone. Owns
  * the maps `spread_over` and `spread_cpus`; the kernel has a thread for each entry of the latter, and keeps its program.
  */
-import { readFileSync } from 'node:fs';
 import { HnvError } from '../errors.ts';
 import type { BpfProgram } from '../linux/bpf-program.ts';
+import { onlineCpus } from '../linux/cpus.ts';
 import type { EncapCore } from './core.ts';
 import { decodeSpreadCpu, encodeSpread, encodeSpreadCpu } from './layout.generated.ts';
 
@@ -12,7 +12,6 @@ import { decodeSpreadCpu, encodeSpread, encodeSpreadCpu } from './layout.generat
 const MOST_CPUS = 64;
 /** Frames that may wait for a CPU: what two bursts of a NIC's largest queue bring. */
 const FRAMES = 2048;
-const ONLINE = '/sys/devices/system/cpu/online';
 
 const word = (value: number): Buffer => {
   const bytes = Buffer.alloc(4);
@@ -28,7 +27,7 @@ export class Spread {
 
   /** @param cpus none: frames stay where their NIC has put them. HNV_CONFIG when one is not there. */
   constructor(core: Pick<EncapCore, 'map' | 'program' | 'hasFastPath'>, cpus: readonly number[]) {
-    const online = onlineCpus(readFileSync(ONLINE, 'utf8'));
+    const online = onlineCpus();
     const missing = cpus.find((cpu) => !online.includes(cpu));
     if (missing !== undefined)
       throw new HnvError(
@@ -76,12 +75,4 @@ export class Spread {
     }
     return strange;
   }
-}
-
-/** Of the kernel's list of CPUs, as `0-3,8`. */
-export function onlineCpus(list: string): number[] {
-  return list.split(',').flatMap((range) => {
-    const [first = 0, last = first] = range.split('-').map(Number);
-    return Array.from({ length: last - first + 1 }, (_, index) => first + index);
-  });
 }

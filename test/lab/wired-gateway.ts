@@ -5,7 +5,7 @@
 import { writeFileSync } from 'node:fs';
 import { type DomainStats, readStats, type StatsMaps } from '../../src/encap/stats.ts';
 import { contextNames } from '../../src/gateway/names.ts';
-import { possibleCpus } from '../../src/linux/bpf-map.ts';
+import { onlineCpus } from '../../src/linux/cpus.ts';
 import { inNetns } from '../../src/linux/netns.ts';
 import { openMap } from './data-plane-maps.ts';
 import { UPLINK_NIC } from './gateway-node.ts';
@@ -85,7 +85,7 @@ export class WiredGateway extends NodeProcess {
       uplink: { interface: UPLINK_NIC },
       dataplane: { xdp: mode },
       // So few that old conversations make room for new ones all the time.
-      capacity: { fastFlows: ENTRIES * possibleCpus() },
+      capacity: { fastFlows: ENTRIES * onlineCpus().length },
     });
     return node;
   }

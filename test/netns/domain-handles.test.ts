@@ -8,7 +8,7 @@ import { parse, stringify } from 'yaml';
 import { decodeRecordKey } from '../../src/encap/layout.generated.ts';
 import { BpfMap } from '../../src/linux/bpf-map.ts';
 import { addressFromBytes } from '../../src/policy/address.ts';
-import { generationDirectory, mapEntries } from '../lab/data-plane-maps.ts';
+import { generationDirectory, mapEntries, openMap } from '../lab/data-plane-maps.ts';
 import { Fabric } from '../lab/fabric.ts';
 import { GatewayNode, PROVIDER_NIC, UPLINK_NIC } from '../lab/gateway-node.ts';
 import { Internet } from '../lab/internet.ts';
@@ -58,11 +58,6 @@ t.test('the numbers of domains that go are given to those that come', { timeout:
   const config = parse(await readFile(node.configFile, 'utf8'));
   await writeFile(node.configFile, stringify({ ...config, capacity: { routingDomains: DOMAINS } }));
   await node.start();
-  const stats = (): BpfMap => {
-    const map = BpfMap.openPinned(`${generationDirectory(node.instance)}/maps/stats`);
-    if (map === undefined) throw new Error('the map stats is not there');
-    return map;
-  };
   for (let round = 0; round < ROUNDS; round++) {
     // Domains that go while they are still being set up: their end comes after the beginning of the new ones.
     if (round % 2 === 1) await node.api.put('/v1/policy', policy(ROUNDS + round));
@@ -84,23 +79,25 @@ t.test('the numbers of domains that go are given to those that come', { timeout:
       'under all the numbers there are',
     );
     t.equal(mapEntries(node.instance).external_ports?.length, DOMAINS, 'each context is joined');
-    const map = stats();
-    for (const { domain } of keys) {
-      const key = Buffer.alloc(4);
-      key.writeUInt32LE(domain);
-      const counts = map.lookup(key);
-      t.notOk(
-        counts?.some((byte) => byte !== 0),
-        `nothing was counted for ${domain} yet`,
-      );
+    for (const name of ['traffic', 'drops']) {
+      const map = openMap(node.instance, name);
+      for (const { domain } of keys) {
+        const key = Buffer.alloc(4);
+        key.writeUInt32LE(domain);
+        const counts = map.lookup(key);
+        t.notOk(
+          counts?.some((byte) => byte !== 0),
+          `nothing was counted for ${domain} yet`,
+        );
+      }
+      // As if each had had traffic.
+      for (let domain = 1; domain <= DOMAINS; domain++) {
+        const key = Buffer.alloc(4);
+        key.writeUInt32LE(domain);
+        map.update(key, new Uint8Array(map.lookup(key)?.length ?? 0).fill(1));
+      }
+      map.close();
     }
-    // As if each had had traffic.
-    for (let domain = 1; domain <= DOMAINS; domain++) {
-      const key = Buffer.alloc(4);
-      key.writeUInt32LE(domain);
-      map.update(key, new Uint8Array(map.lookup(key)?.length ?? 0).fill(1));
-    }
-    map.close();
   }
   await node.api.put('/v1/policy?wait=30s', {});
   for (const [name, entries] of Object.entries(mapEntries(node.instance)))

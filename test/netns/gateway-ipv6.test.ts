@@ -252,7 +252,11 @@ for (const providerFamily of FAMILIES) {
           );
           await probes.stop();
           const asked = await probes.decode('icmpv6.type == 135', ['icmpv6.nd.ns.target_address']);
-          t.same(asked[0], [external], 'by a solicitation to the uplink’s MAC');
+          // Beside it the gateway's own address may be confirmed.
+          t.ok(
+            asked.some(([target]) => target === external),
+            'by a solicitation to the uplink’s MAC',
+          );
         });
 
         await t.test('duplicate address detection finds that an external address is taken', async (t) => {

@@ -395,7 +395,7 @@ static __always_inline bool goes_on(void *carrier, refresh *refresh, struct hnv_
         return true;
     flow->revisit = now;
 over:
-    flow->looked = 0;
+    flow->looked--; /* the next one's time has come, too */
     return false;
 }
 
