@@ -6,6 +6,7 @@
  * anybody is told that it is in effect. A generation is never a domain's again, nor of another one with its handle: an entry
  * stays when its domain goes, and a later process goes on from what is pinned.
  */
+import { numberBytes } from '../linux/bpf-map.ts';
 import type { EncapCore } from './core.ts';
 import { decodeFastDomain, type FastDomain as Entry, encodeFastDomain } from './layout.generated.ts';
 
@@ -28,12 +29,6 @@ const NOT_FAST = {
 /** Handle of nobody. Its generation is incremented before any other (kernel/established_arrive.h). */
 const NOBODY = 0;
 const GENERATIONS = 2 ** 32;
-
-function keyOf(handle: number): Uint8Array {
-  const key = Buffer.alloc(4);
-  key.writeUInt32LE(handle);
-  return key;
-}
 
 export class FastPath {
   /** Wanted, and the kernel has what it takes. */
@@ -114,7 +109,7 @@ export class FastPath {
     const last = this.#entries.get(handle)?.generation ?? 0;
     const next = { ...entry, pad: 0, generation: (last + 1) % GENERATIONS || 1 };
     this.#note(handle, next);
-    return [keyOf(handle), encodeFastDomain(next)];
+    return [numberBytes(handle), encodeFastDomain(next)];
   }
 
   #note(handle: number, entry: Entry): void {

@@ -3,7 +3,7 @@
  * `flow_table` and `flow_sets`, and they themselves are in the map `flows`.
  */
 import { randomBytes } from 'node:crypto';
-import type { BpfMap } from '../linux/bpf-map.ts';
+import { type BpfMap, numberBytes } from '../linux/bpf-map.ts';
 import { onlineCpus } from '../linux/cpus.ts';
 import {
   decodeFlowEntry,
@@ -28,12 +28,7 @@ const SLOT_BYTES = 4;
 const SLOTS_PER_ENTRY = 4;
 const WORD_BYTES = 8;
 
-const numberKey = (number: number): Uint8Array => {
-  const key = Buffer.alloc(4);
-  key.writeUInt32LE(number);
-  return key;
-};
-const ONLY = numberKey(0);
+const ONLY = numberBytes(0);
 
 /**
  * How large the maps are for so many flows of all CPUs together. Each that is online has the same share, and numbers that are
@@ -67,11 +62,11 @@ export function flowsOf(map: Maps, key: Uint8Array): Flow[] {
   const bits = Number(hash & 0xffff_ffffn & ~BigInt(ENTRY_MASK));
   const cpus = Math.floor(map('flow_sets').maxEntries / table.sets);
   return Array.from({ length: cpus }, (_, cpu) => {
-    const slots = map('flow_sets').lookup(numberKey(cpu * table.sets + set));
+    const slots = map('flow_sets').lookup(numberBytes(cpu * table.sets + set));
     if (slots === undefined) return [];
     const slot = decodeFlowSet(slots).slots.find((each) => each !== 0 && each - (each & ENTRY_MASK) === bits);
     if (slot === undefined) return [];
-    const bytes = map('flows').lookup(numberKey(cpu * table.entries + (slot & ENTRY_MASK) - 1));
+    const bytes = map('flows').lookup(numberBytes(cpu * table.entries + (slot & ENTRY_MASK) - 1));
     if (bytes === undefined) return [];
     const entry = decodeFlowEntry(bytes);
     return Buffer.compare(encodeFlowKey(entry.key), key) === 0 ? [entry.flow] : [];

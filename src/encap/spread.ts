@@ -3,6 +3,7 @@
  * the maps `spread_over` and `spread_cpus`; the kernel has a thread for each entry of the latter, and keeps its program.
  */
 import { HnvError } from '../errors.ts';
+import { numberBytes } from '../linux/bpf-map.ts';
 import type { BpfProgram } from '../linux/bpf-program.ts';
 import { onlineCpus } from '../linux/cpus.ts';
 import type { EncapCore } from './core.ts';
@@ -12,12 +13,6 @@ import { decodeSpreadCpu, encodeSpread, encodeSpreadCpu } from './layout.generat
 const MOST_CPUS = 64;
 /** Frames that may wait for a CPU: what two bursts of a NIC's largest queue bring. */
 const FRAMES = 2048;
-
-const word = (value: number): Buffer => {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32LE(value);
-  return bytes;
-};
 
 export class Spread {
   readonly #core: Pick<EncapCore, 'map'>;
@@ -45,9 +40,9 @@ export class Spread {
     const map = this.#core.map('spread_cpus');
     for (const cpu of this.#cpus)
       if (strange.has(cpu))
-        map.update(word(cpu), encodeSpreadCpu({ frames: FRAMES, program: this.#program?.fd ?? 0 }));
-    if (!this.#isOver()) this.#core.map('spread_over').update(word(0), this.#over());
-    for (const cpu of strange) if (!this.#cpus.includes(cpu)) map.delete(word(cpu));
+        map.update(numberBytes(cpu), encodeSpreadCpu({ frames: FRAMES, program: this.#program?.fd ?? 0 }));
+    if (!this.#isOver()) this.#core.map('spread_over').update(numberBytes(0), this.#over());
+    for (const cpu of strange) if (!this.#cpus.includes(cpu)) map.delete(numberBytes(cpu));
   }
 
   /** Whether the maps are as apply() makes them. */
@@ -61,7 +56,10 @@ export class Spread {
   }
 
   #isOver(): boolean {
-    return Buffer.compare(this.#core.map('spread_over').lookup(word(0)) ?? word(0), this.#over()) === 0;
+    return (
+      Buffer.compare(this.#core.map('spread_over').lookup(numberBytes(0)) ?? numberBytes(0), this.#over()) ===
+      0
+    );
   }
 
   /** CPUs whose entry is missing, another one, or not wanted. */

@@ -1,5 +1,5 @@
 /** Counters and drops of each routing domain, as the data plane has them: per CPU in the kernel, summed here. */
-import type { BpfMap } from '../linux/bpf-map.ts';
+import { type BpfMap, numberBytes } from '../linux/bpf-map.ts';
 import { dropReasons } from './drop-reasons.ts';
 import { decodeDrops, decodeTraffic, dropsSize, trafficSize } from './layout.generated.ts';
 
@@ -30,15 +30,9 @@ function sumOf(perCpu: Uint8Array | undefined, size: number): Uint8Array {
 const MAPS = ['traffic', 'drops'] as const;
 export type StatsMaps = (name: (typeof MAPS)[number]) => BpfMap;
 
-const keyOf = (domain: number): Uint8Array => {
-  const key = Buffer.alloc(4);
-  key.writeUInt32LE(domain);
-  return key;
-};
-
 /** Stats of one domain handle; 0 is the domain of what nobody can be charged with. */
 export function readStats(map: StatsMaps, domain: number): DomainStats {
-  const key = keyOf(domain);
+  const key = numberBytes(domain);
   const traffic = decodeTraffic(sumOf(map('traffic').lookup(key), trafficSize));
   const { packets } = decodeDrops(sumOf(map('drops').lookup(key), dropsSize));
   const drops: Record<string, number> = {};
@@ -58,7 +52,7 @@ export function readStats(map: StatsMaps, domain: number): DomainStats {
 
 /** Sets all of the domain's to zero. */
 export function clearStats(map: StatsMaps, domain: number): void {
-  const key = keyOf(domain);
+  const key = numberBytes(domain);
   for (const name of MAPS) {
     const count = map(name).lookup(key);
     if (count !== undefined) map(name).update(key, new Uint8Array(count.length));
