@@ -6,7 +6,7 @@
  * anybody is told that it is in effect. A generation is never a domain's again, nor of another one with its handle: an entry
  * stays when its domain goes, and a later process goes on from what is pinned.
  */
-import { numberBytes } from '../linux/bpf-map.ts';
+import { native32 } from '../linux/native.ts';
 import type { EncapCore } from './core.ts';
 import { decodeFastDomain, type FastDomain as Entry, encodeFastDomain } from './layout.generated.ts';
 
@@ -109,7 +109,7 @@ export class FastPath {
     const last = this.#entries.get(handle)?.generation ?? 0;
     const next = { ...entry, pad: 0, generation: (last + 1) % GENERATIONS || 1 };
     this.#note(handle, next);
-    return [numberBytes(handle), encodeFastDomain(next)];
+    return [native32(handle), encodeFastDomain(next)];
   }
 
   #note(handle: number, entry: Entry): void {

@@ -3,8 +3,9 @@
  * `flow_table` and `flow_sets`, and they themselves are in the map `flows`.
  */
 import { randomBytes } from 'node:crypto';
-import { type BpfMap, numberBytes } from '../linux/bpf-map.ts';
+import type { BpfMap } from '../linux/bpf-map.ts';
 import { onlineCpus } from '../linux/cpus.ts';
+import { native32 } from '../linux/native.ts';
 import {
   decodeFlowEntry,
   decodeFlowSet,
@@ -28,7 +29,7 @@ const SLOT_BYTES = 4;
 const SLOTS_PER_ENTRY = 4;
 const WORD_BYTES = 8;
 
-const ONLY = numberBytes(0);
+const ONLY = native32(0);
 
 /**
  * How large the maps are for so many flows of all CPUs together. Each that is online has the same share, and numbers that are
@@ -62,11 +63,11 @@ export function flowsOf(map: Maps, key: Uint8Array): Flow[] {
   const bits = Number(hash & 0xffff_ffffn & ~BigInt(ENTRY_MASK));
   const cpus = Math.floor(map('flow_sets').maxEntries / table.sets);
   return Array.from({ length: cpus }, (_, cpu) => {
-    const slots = map('flow_sets').lookup(numberBytes(cpu * table.sets + set));
+    const slots = map('flow_sets').lookup(native32(cpu * table.sets + set));
     if (slots === undefined) return [];
     const slot = decodeFlowSet(slots).slots.find((each) => each !== 0 && each - (each & ENTRY_MASK) === bits);
     if (slot === undefined) return [];
-    const bytes = map('flows').lookup(numberBytes(cpu * table.entries + (slot & ENTRY_MASK) - 1));
+    const bytes = map('flows').lookup(native32(cpu * table.entries + (slot & ENTRY_MASK) - 1));
     if (bytes === undefined) return [];
     const entry = decodeFlowEntry(bytes);
     return Buffer.compare(encodeFlowKey(entry.key), key) === 0 ? [entry.flow] : [];

@@ -3,9 +3,9 @@
  * the maps `spread_over` and `spread_cpus`; the kernel has a thread for each entry of the latter, and keeps its program.
  */
 import { HnvError } from '../errors.ts';
-import { numberBytes } from '../linux/bpf-map.ts';
 import type { BpfProgram } from '../linux/bpf-program.ts';
 import { onlineCpus } from '../linux/cpus.ts';
+import { native32 } from '../linux/native.ts';
 import type { EncapCore } from './core.ts';
 import { decodeSpreadCpu, encodeSpread, encodeSpreadCpu } from './layout.generated.ts';
 
@@ -40,9 +40,9 @@ export class Spread {
     const map = this.#core.map('spread_cpus');
     for (const cpu of this.#cpus)
       if (strange.has(cpu))
-        map.update(numberBytes(cpu), encodeSpreadCpu({ frames: FRAMES, program: this.#program?.fd ?? 0 }));
-    if (!this.#isOver()) this.#core.map('spread_over').update(numberBytes(0), this.#over());
-    for (const cpu of strange) if (!this.#cpus.includes(cpu)) map.delete(numberBytes(cpu));
+        map.update(native32(cpu), encodeSpreadCpu({ frames: FRAMES, program: this.#program?.fd ?? 0 }));
+    if (!this.#isOver()) this.#core.map('spread_over').update(native32(0), this.#over());
+    for (const cpu of strange) if (!this.#cpus.includes(cpu)) map.delete(native32(cpu));
   }
 
   /** Whether the maps are as apply() makes them. */
@@ -57,8 +57,7 @@ export class Spread {
 
   #isOver(): boolean {
     return (
-      Buffer.compare(this.#core.map('spread_over').lookup(numberBytes(0)) ?? numberBytes(0), this.#over()) ===
-      0
+      Buffer.compare(this.#core.map('spread_over').lookup(native32(0)) ?? native32(0), this.#over()) === 0
     );
   }
 

@@ -1,5 +1,6 @@
 /** Counters and drops of each routing domain, as the data plane has them: per CPU in the kernel, summed here. */
-import { type BpfMap, numberBytes } from '../linux/bpf-map.ts';
+import type { BpfMap } from '../linux/bpf-map.ts';
+import { native32 } from '../linux/native.ts';
 import { dropReasons } from './drop-reasons.ts';
 import { decodeDrops, decodeTraffic, dropsSize, trafficSize } from './layout.generated.ts';
 
@@ -32,7 +33,7 @@ export type StatsMaps = (name: (typeof MAPS)[number]) => BpfMap;
 
 /** Stats of one domain handle; 0 is the domain of what nobody can be charged with. */
 export function readStats(map: StatsMaps, domain: number): DomainStats {
-  const key = numberBytes(domain);
+  const key = native32(domain);
   const traffic = decodeTraffic(sumOf(map('traffic').lookup(key), trafficSize));
   const { packets } = decodeDrops(sumOf(map('drops').lookup(key), dropsSize));
   const drops: Record<string, number> = {};
@@ -52,7 +53,7 @@ export function readStats(map: StatsMaps, domain: number): DomainStats {
 
 /** Sets all of the domain's to zero. */
 export function clearStats(map: StatsMaps, domain: number): void {
-  const key = numberBytes(domain);
+  const key = native32(domain);
   for (const name of MAPS) {
     const count = map(name).lookup(key);
     if (count !== undefined) map(name).update(key, new Uint8Array(count.length));

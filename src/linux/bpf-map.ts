@@ -49,13 +49,6 @@ export function possibleCpus(): number {
   return cpus;
 }
 
-/** The key of an array, or a value that is a number. */
-export function numberBytes(number: number): Uint8Array {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32LE(number);
-  return bytes;
-}
-
 /** What two maps must have in common to be exchangeable. `flags` are those of map creation (BPF_F_*). */
 export interface MapShape {
   type: number;

@@ -18,6 +18,7 @@ import {
   type Session,
 } from './conntrack-messages.ts';
 import { errnoText } from './libbpf.ts';
+import { native32 } from './native.ts';
 import { attribute, attributes, NETLINK_NETFILTER, Netlink, PIECE_BYTES } from './netlink.ts';
 import { inNetns } from './netns.ts';
 
@@ -59,11 +60,6 @@ export interface SessionFilter {
 }
 
 const number16 = (value: number): Uint8Array => Uint8Array.of(value >> 8, value & 0xff);
-const native32 = (value: number): Buffer => {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32LE(value);
-  return bytes;
-};
 
 function tupleAttribute(type: number, filter: TupleFilter): Buffer {
   const { source, destination, protocol, sourcePort, destinationPort } = filter;

@@ -8,6 +8,7 @@ import { constants } from 'node:os';
 import koffi from 'koffi';
 import { HnvError } from '../errors.ts';
 import { errnoText } from './libbpf.ts';
+import { native32 } from './native.ts';
 import { netlinkSocket } from './netlink.ts';
 
 const { EAGAIN, EINTR, ENOBUFS } = constants.errno;
@@ -123,8 +124,7 @@ export class NetlinkEvents {
   }
 
   #set(level: number, option: number, value: number): void {
-    const bytes = Buffer.alloc(4);
-    bytes.writeUInt32LE(value);
+    const bytes = native32(value);
     checked('setsockopt', setsockopt(this.fd, level, option, bytes, bytes.length));
   }
 }

@@ -18,7 +18,17 @@ export function generationDirectory(instance: string): string {
   return `${pinDirectory(instance)}/${generations[0]}`;
 }
 
-/** A map of the one generation of a node, which the caller closes. */
+/** Something of a map of the one generation of a node. */
+export function withMap<T>(instance: string, name: string, use: (map: BpfMap) => T): T {
+  const map = openMap(instance, name);
+  try {
+    return use(map);
+  } finally {
+    map.close();
+  }
+}
+
+/** Such a map, which the caller closes. */
 export function openMap(instance: string, name: string): BpfMap {
   const map = BpfMap.openPinned(`${generationDirectory(instance)}/maps/${name}`);
   if (map === undefined) throw new Error(`${instance} has no map ${name}`);

@@ -6,9 +6,8 @@ import { readFile, writeFile } from 'node:fs/promises';
 import t from 'tap';
 import { parse, stringify } from 'yaml';
 import { decodeRecordKey } from '../../src/encap/layout.generated.ts';
-import { BpfMap } from '../../src/linux/bpf-map.ts';
 import { addressFromBytes } from '../../src/policy/address.ts';
-import { generationDirectory, mapEntries, openMap } from '../lab/data-plane-maps.ts';
+import { mapEntries, withMap } from '../lab/data-plane-maps.ts';
 import { Fabric } from '../lab/fabric.ts';
 import { GatewayNode, PROVIDER_NIC, UPLINK_NIC } from '../lab/gateway-node.ts';
 import { Internet } from '../lab/internet.ts';
@@ -63,10 +62,9 @@ t.test('the numbers of domains that go are given to those that come', { timeout:
     if (round % 2 === 1) await node.api.put('/v1/policy', policy(ROUNDS + round));
     const answer = (await node.api.put('/v1/policy?wait=30s', policy(round))) as { status: unknown };
     t.match(answer.status, { failed: 0, pending: 0, notReady: [] }, `round ${round}: in the kernel`);
-    const directory = `${generationDirectory(node.instance)}/maps`;
-    const records = BpfMap.openPinned(`${directory}/records`);
-    const keys = (records?.entries() ?? []).map(([key]) => decodeRecordKey(key));
-    records?.close();
+    const keys = withMap(node.instance, 'records', (records) =>
+      records.entries().map(([key]) => decodeRecordKey(key)),
+    );
     t.same(
       [...new Set(keys.map(({ address }) => addressFromBytes(address)))].sort(),
       Array.from({ length: 1 + round }, (_, record) => `10.1.1.${10 * (round + 1) + record}`),
@@ -80,23 +78,23 @@ t.test('the numbers of domains that go are given to those that come', { timeout:
     );
     t.equal(mapEntries(node.instance).external_ports?.length, DOMAINS, 'each context is joined');
     for (const name of ['traffic', 'drops']) {
-      const map = openMap(node.instance, name);
-      for (const { domain } of keys) {
-        const key = Buffer.alloc(4);
-        key.writeUInt32LE(domain);
-        const counts = map.lookup(key);
-        t.notOk(
-          counts?.some((byte) => byte !== 0),
-          `nothing was counted for ${domain} yet`,
-        );
-      }
-      // As if each had had traffic.
-      for (let domain = 1; domain <= DOMAINS; domain++) {
-        const key = Buffer.alloc(4);
-        key.writeUInt32LE(domain);
-        map.update(key, new Uint8Array(map.lookup(key)?.length ?? 0).fill(1));
-      }
-      map.close();
+      withMap(node.instance, name, (map) => {
+        for (const { domain } of keys) {
+          const key = Buffer.alloc(4);
+          key.writeUInt32LE(domain);
+          const counts = map.lookup(key);
+          t.notOk(
+            counts?.some((byte) => byte !== 0),
+            `nothing was counted for ${domain} yet`,
+          );
+        }
+        // As if each had had traffic.
+        for (let domain = 1; domain <= DOMAINS; domain++) {
+          const key = Buffer.alloc(4);
+          key.writeUInt32LE(domain);
+          map.update(key, new Uint8Array(map.lookup(key)?.length ?? 0).fill(1));
+        }
+      });
     }
   }
   await node.api.put('/v1/policy?wait=30s', {});

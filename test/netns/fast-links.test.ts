@@ -7,14 +7,14 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { FastPathStatus, NodeStatus } from '../../src/api/operations.ts';
 import { decodeFastLink, decodeInterfaceKey, encodeFastLink } from '../../src/encap/layout.generated.ts';
-import { BpfMap } from '../../src/linux/bpf-map.ts';
+import type { BpfMap } from '../../src/linux/bpf-map.ts';
 import { BpfObject } from '../../src/linux/bpf-object.ts';
 import { ifindexOf } from '../../src/linux/links.ts';
 import { inNetns } from '../../src/linux/netns.ts';
 import { readSysctl, writeSysctl } from '../../src/linux/sysctl.ts';
 import { attachXdp } from '../../src/linux/xdp.ts';
 import { compileFixture } from '../bpf/fixtures/compile.ts';
-import { generationDirectory } from '../lab/data-plane-maps.ts';
+import { generationDirectory, withMap } from '../lab/data-plane-maps.ts';
 import { DriftWatch } from '../lab/drift-watch.ts';
 import { Fabric } from '../lab/fabric.ts';
 import { GatewayNode, PROVIDER_NIC, UPLINK_NIC } from '../lab/gateway-node.ts';
@@ -54,15 +54,7 @@ t.test('the fast path and the NICs of a gateway', { timeout: 120_000 }, async (t
   const status = async (): Promise<NodeStatus> => (await gateway.api.get('/v1/status')) as NodeStatus;
   const carriers = async (): Promise<FastPathStatus['interfaces']> =>
     (await status()).fastPath?.interfaces ?? [];
-  const map = <T>(use: (map: BpfMap) => T): T => {
-    const opened = BpfMap.openPinned(`${generationDirectory(gateway.instance)}/maps/fast_links`);
-    if (opened === undefined) throw new Error('there is no map fast_links');
-    try {
-      return use(opened);
-    } finally {
-      opened.close();
-    }
-  };
+  const map = <T>(use: (map: BpfMap) => T): T => withMap(gateway.instance, 'fast_links', use);
   /** By NIC, whether frames may be redirected there. */
   const entries = (): Record<string, number> => {
     const names = new Map(

@@ -10,12 +10,11 @@ import {
   decodeTraffic,
   trafficSize,
 } from '../../src/encap/layout.generated.ts';
-import { BpfMap } from '../../src/linux/bpf-map.ts';
 import { BpfProgram } from '../../src/linux/bpf-program.ts';
 import { ipJson } from '../../src/linux/iproute2.ts';
 import { testRun } from '../../src/linux/test-run.ts';
 import { frameBytes } from '../lab/crafted-packet.ts';
-import { generationDirectory } from '../lab/data-plane-maps.ts';
+import { generationDirectory, withMap } from '../lab/data-plane-maps.ts';
 import { DriftWatch } from '../lab/drift-watch.ts';
 import { Lab } from '../lab/lab.ts';
 import { stayOnThisCpu } from '../lab/one-cpu.ts';
@@ -53,16 +52,7 @@ t.test(
         links.flatMap(({ ifname, xdp }) => (xdp ? [[ifname, `${xdp.prog.name} ${xdp.prog.id}`]] : [])),
       );
     };
-    const withMap = <T>(name: string, use: (map: BpfMap) => T): T => {
-      const map = BpfMap.openPinned(`${generationDirectory(instance)}/maps/${name}`);
-      if (map === undefined) throw new Error(`there is no map ${name}`);
-      try {
-        return use(map);
-      } finally {
-        map.close();
-      }
-    };
-    const entries = (name: string) => withMap(name, (map) => map.entries());
+    const entries = (name: string) => withMap(instance, name, (map) => map.entries());
     /** What frames are spread over: each CPU, and the program that it runs. */
     const spread = () => ({
       over: entries('spread_over').flatMap(([, value]) => {
@@ -164,7 +154,7 @@ t.test(
       const drift = await DriftWatch.start(gateway);
       t.teardown(() => drift.close());
       const [entry] = entries('spread_cpus');
-      withMap('spread_cpus', (map) => entry && map.delete(entry[0]));
+      withMap(instance, 'spread_cpus', (map) => entry && map.delete(entry[0]));
       await drift.mended(/maps spread_over or spread_cpus/);
       t.same(spread(), made);
     });

@@ -43,21 +43,6 @@ __noinline int find_next_station(struct __sk_buff *skb) {
     return true;
 }
 
-static __always_inline bool is_tuple(const struct tuple *tuple, bool v6, const __u8 *source,
-                                     const __u8 *destination, __u32 ports) {
-    __u8 from[HNV_ADDRESS_SIZE], to[HNV_ADDRESS_SIZE];
-    __u32 both = (__u32)tuple->destination_port << 16 | tuple->source_port;
-
-    if (v6) {
-        __builtin_memcpy(from, tuple->source, HNV_ADDRESS_SIZE);
-        __builtin_memcpy(to, tuple->destination, HNV_ADDRESS_SIZE);
-    } else {
-        map_v4(from, *(__be32 *)tuple->source);
-        map_v4(to, *(__be32 *)tuple->destination);
-    }
-    return both == ports && same_address(from, source) && same_address(to, destination);
-}
-
 /* What one side of a change adds to a checksum that the other was part of. */
 static __always_inline __u16 difference(const __u8 *was, const __u8 *becomes, const __u32 words) {
     const __u32 *from = (const void *)was, *to = (const void *)becomes;
@@ -74,9 +59,19 @@ static __always_inline __u16 difference(const __u8 *was, const __u8 *becomes, co
 /* The arrival is of the conversation whose packets have the tuple when they come in. */
 static __always_inline bool is_arrival_of(const struct hnv_arrival *arrival, const struct tuple *came,
                                           bool v6) {
-    return arrival->key.protocol == came->protocol &&
-           is_tuple(came, v6, arrival->source, arrival->destination,
-                    (__u32)arrival->key.destination_port << 16 | arrival->key.source_port);
+    const struct hnv_flow_key *key = &arrival->key;
+    __u8 source[HNV_ADDRESS_SIZE], destination[HNV_ADDRESS_SIZE];
+
+    if (v6) {
+        __builtin_memcpy(source, came->source, HNV_ADDRESS_SIZE);
+        __builtin_memcpy(destination, came->destination, HNV_ADDRESS_SIZE);
+    } else {
+        map_v4(source, *(__be32 *)came->source);
+        map_v4(destination, *(__be32 *)came->destination);
+    }
+    return key->protocol == came->protocol && key->source_port == came->source_port &&
+           key->destination_port == came->destination_port && same_address(source, arrival->source) &&
+           same_address(destination, arrival->destination);
 }
 
 /* Sets what the flow has of the arrival, and what lies between the two: the context is one hop. */
